@@ -1,0 +1,1 @@
+"""Pure compute: no I/O, no clock, no logging, no randomness of its own."""

@@ -1,0 +1,164 @@
+"""Which fixes are taken: all reasons against each as bits, and the fix that a vehicle holds back until the next.
+
+A fix is refused for any reason but `OUT_OF_ORDER`: one that is merely late is taken for history and moves no marker.
+"""
+
+from dataclasses import dataclass
+from enum import IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.kernels import track_filter as kernel
+from geo.kernels.track_filter import FilterLimits
+from geo.positions import COLUMNS, PositionBatch, concatenate, position_batch
+
+__all__ = ["FilterLimits", "FilterResult", "Reason", "Refusals", "TrackState", "filter_track", "warm_up"]
+
+
+class Reason(IntFlag):
+    """Why a fix was refused (or, for OUT_OF_ORDER alone, taken late). Bits, because a fix can have several."""
+
+    INVALID_COORDINATE = kernel.INVALID_COORDINATE
+    NULL_ISLAND = kernel.NULL_ISLAND
+    FUTURE = kernel.FUTURE
+    STALE = kernel.STALE
+    DUPLICATE = kernel.DUPLICATE
+    OUT_OF_ORDER = kernel.OUT_OF_ORDER
+    IMPOSSIBLE_JUMP = kernel.IMPOSSIBLE_JUMP
+    POOR_ACCURACY = kernel.POOR_ACCURACY
+    RATE_LIMITED = kernel.RATE_LIMITED
+
+
+REASON_NAMES: tuple[str, ...] = tuple((reason.name or "").lower() for reason in Reason)
+"""Names as the wire has them; index = number of the bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Refused fixes as columns of equal length: row int32, seq int64, reasons uint32 (bits of `Reason`)."""
+
+    row: NDArray[np.int32]
+    seq: NDArray[np.int64]
+    reasons: NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def counts(self) -> NDArray[np.int64]:
+        """How many carry each reason, index = number of the bit; a fix with two reasons counts under both."""
+        return np.array([np.count_nonzero(self.reasons & reason.value) for reason in Reason], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterResult:
+    """What became of a batch.
+
+    Attributes:
+        accepted: the fixes taken, in the order of the track; a held fix stands before the one that bore it out.
+        is_late: bool beside `accepted`: taken, but older than the newest.
+        refused: the rest, but for those held back.
+    """
+
+    accepted: PositionBatch
+    is_late: NDArray[np.bool_]
+    refused: Refusals
+
+
+class TrackState:
+    """What the filter knows of each vehicle: newest fix, sequences taken, the held fix, the token bucket."""
+
+    def __init__(self) -> None:
+        self.track = np.empty(0, kernel.TRACK_ROW)
+        self._held = position_batch(0)
+        self._held_attributes: dict[int, bytes] = {}
+
+    def ensure_rows(self, rows: int) -> None:
+        """Make room for `rows` vehicles; new ones have sent nothing and have a full bucket."""
+        old = len(self.track)
+        if rows <= old:
+            return
+        size = max(rows, 2 * old, 64)
+        fresh = np.zeros(size - old, kernel.TRACK_ROW)
+        fresh["newest_ms"] = kernel.NEVER_MS
+        fresh["top_seq"] = fresh["handled_seq"] = -1
+        fresh["held_source"] = kernel.NO_SOURCE
+        fresh["tokens"] = np.inf  # cut to the burst at the first fix
+        self.track = np.concatenate([self.track, fresh])
+        self._held = concatenate([self._held, position_batch(size - old)])
+
+    def handled_seq(self, row: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The highest sequence of each row up to which every fix was taken or refused; -1: none."""
+        track = self.track[row]
+        held = (track["held_source"] != kernel.NO_SOURCE) & (track["held_seq"] >= 0)
+        return np.where(held, np.minimum(track["handled_seq"], track["held_seq"] - 1), track["handled_seq"])
+
+    def held(self) -> NDArray[np.int64]:
+        """The rows that hold a fix back."""
+        return np.flatnonzero(self.track["held_source"] != kernel.NO_SOURCE)
+
+    def give_up_held(self, row: int) -> Refusals:
+        """Refuse what `row` holds back, because no further fix will come (its device is gone)."""
+        track = self.track[row]
+        if track["held_source"] == kernel.NO_SOURCE:
+            return Refusals(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint32))
+        track["held_source"] = kernel.NO_SOURCE
+        track["handled_seq"] = max(track["handled_seq"], track["held_seq"])
+        self._held_attributes.pop(row, None)
+        reasons = np.array([Reason.IMPOSSIBLE_JUMP], np.uint32)
+        return Refusals(np.array([row], np.int32), np.array([track["held_seq"]]), reasons)
+
+    def _keep_held(self, batch: PositionBatch) -> None:
+        """Copy the fixes that this batch left held back out of it, since the batch does not outlive the step."""
+        rows = batch.row[np.isin(batch.row, self.held())] if len(self.held()) else batch.row[:0]
+        for row in np.unique(rows):
+            source = int(self.track["held_source"][row])
+            if source < 0:
+                continue
+            for name in COLUMNS:
+                getattr(self._held, name)[row] = getattr(batch, name)[source]
+            self._held_attributes.pop(int(row), None)
+            if source in batch.attributes:
+                self._held_attributes[int(row)] = batch.attributes[source]
+            self.track["held_source"][row] = -1 - row
+
+    def _taken(self, batch: PositionBatch, order: NDArray[np.int64]) -> PositionBatch:
+        if len(order) == len(batch) and (order == np.arange(len(batch))).all():
+            return batch
+        released = order < 0
+        if not released.any():
+            return batch.take(order)
+        rows = -1 - order[released]
+        held = PositionBatch(
+            *(getattr(self._held, name)[rows] for name in COLUMNS),
+            attributes={i: self._held_attributes.pop(int(r)) for i, r in enumerate(rows) if int(r) in self._held_attributes},
+        )
+        index = order.copy()
+        index[released] = len(batch) + np.arange(len(rows))
+        return concatenate([batch, held]).take(index)
+
+
+def filter_track(state: TrackState, batch: PositionBatch, now_ms: int, limits: FilterLimits) -> FilterResult:
+    """Filter a batch in order of arrival and bring `state` up to date; rows must be below `state.ensure_rows`."""
+    order = np.empty(2 * len(batch), np.int64)
+    is_late = np.empty(2 * len(batch), np.bool_)
+    refused = np.empty(2 * len(batch), kernel.REFUSED)
+    taken, refusals = kernel.filter_fixes(
+        batch.row, batch.seq, batch.time_ms, batch.lat_deg, batch.lon_deg, batch.accuracy_m,
+        now_ms, limits, state.track, order, is_late, refused,
+    )  # fmt: skip
+    accepted = state._taken(batch, order[:taken])  # noqa: SLF001 - the state and its filter are one thing in two words
+    state._keep_held(batch)  # noqa: SLF001
+    refused = refused[:refusals]
+    return FilterResult(
+        accepted,
+        is_late[:taken],
+        Refusals(refused["row"].copy(), refused["seq"].copy(), refused["reasons"].copy()),
+    )
+
+
+def warm_up() -> None:
+    """Compile, or load from the cache, what `filter_track` calls."""
+    state = TrackState()
+    state.ensure_rows(1)
+    filter_track(state, position_batch(1), 0, FilterLimits(0, 0, 1.0, 1.0, 1.0, 1.0, 1.0))
