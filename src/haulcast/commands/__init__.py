@@ -1,0 +1,1 @@
+"""`haulcast COMMAND`: one file each, with `add_arguments(parser)` and `run(arguments)`."""

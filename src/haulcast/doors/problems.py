@@ -1,0 +1,76 @@
+"""Errors as HTTP answers: problem documents (RFC 9457).
+
+`type` stays `about:blank`, as the RFC wants it where the status says it all; `code` tells machines more, `detail` people,
+and `field` names what is to blame. Of our own faults nothing but the code goes out; the rest is in the log.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from haulcast.errors import HaulcastError, HubError, StoreError, TokenError
+
+MEDIA_TYPE = "application/problem+json"
+STORE_RETRY_S = 2  # about what an embedded database needs to be back
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+_log = structlog.get_logger()
+
+
+def problem_response(
+    status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
+    """A problem document; `more` are extension members (RFC 9457, 3.2)."""
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return Response(orjson.dumps({**document, **more}), status, headers, MEDIA_TYPE)
+
+
+def exception_handlers() -> dict[Any, Callable[[Request, Any], Awaitable[Response]]]:
+    """For `Starlette(exception_handlers=...)`: ours, Starlette's (404, 405, ...), and whatever nobody expected."""
+    return {HaulcastError: _ours, HTTPException: _starlettes, ClientDisconnect: _gone, Exception: _unexpected}
+
+
+async def _ours(request: Request, error: HaulcastError) -> Response:
+    if isinstance(error, HubError):
+        _log.error(
+            "request_failed",
+            method=request.method,
+            path=request.url.path,
+            code=error.code,
+            reason=error.reason,
+        )
+        headers = {"Retry-After": str(STORE_RETRY_S)} if isinstance(error, StoreError) else None
+        detail = "the hub cannot do this at the moment; its log says why"
+        return problem_response(error.http_status, error.code, detail, headers=headers)
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, TokenError) else None
+    fields = error.as_fields()
+    return problem_response(
+        error.http_status, fields.pop("code"), fields.pop("reason"), headers=headers, **fields
+    )
+
+
+async def _starlettes(request: Request, error: HTTPException) -> Response:
+    code = _CODES.get(error.status_code, "http_error")
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    return problem_response(error.status_code, code, detail, headers=error.headers)
+
+
+async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+    return Response(status_code=400)  # nobody reads it
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    # Starlette raises the error again after this, so the server's log has its traceback.
+    return problem_response(500, "internal_error", "the hub made a mistake; its log says which")

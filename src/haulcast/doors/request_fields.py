@@ -1,0 +1,179 @@
+"""Reading a request: its JSON within a limit, its page, and the fields that fences and vehicles have in common."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from haulcast.errors import RequestError, TooLargeError
+
+MOST_ID_CHARACTERS = 128
+MOST_NAME_CHARACTERS = 200
+MOST_TAGS = 32
+MOST_TAG_CHARACTERS = 64
+MOST_ATTRIBUTE_BYTES = 16_384
+MOST_PAGE = 1_000
+USUAL_PAGE = 100
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL has no place for it
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list: at most `limit` things whose ids come after `after`."""
+
+    limit: int
+    after: str
+
+
+async def body_within(request: Request, most_bytes: int) -> bytes:
+    """The request's body.
+
+    Raises:
+        TooLargeError: it has more than `most_bytes`; the rest is not read.
+    """
+    declared = request.headers.get("content-length", "0")
+    size = int(declared) if declared.isdigit() else 0
+    parts: list[bytes] = []
+    if size <= most_bytes:
+        size = 0
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > most_bytes:
+                break
+    if size > most_bytes:
+        raise TooLargeError(
+            "body_too_large", f"the body has more than the {most_bytes} bytes that are allowed here"
+        )
+    return b"".join(parts)
+
+
+async def json_body(request: Request, most_bytes: int) -> Any:
+    """The request's body, parsed.
+
+    Raises:
+        TooLargeError: it has more than `most_bytes`; the rest is not read.
+        RequestError: it is not JSON.
+    """
+    try:
+        return orjson.loads(await body_within(request, most_bytes))
+    except orjson.JSONDecodeError as error:
+        raise RequestError("bad_json", f"the body is not JSON: {error}") from error
+
+
+def page_asked_for(request: Request) -> Page:
+    """`limit` and `after` of the query.
+
+    Raises:
+        RequestError: a limit that is none.
+    """
+    limit = request.query_params.get("limit", str(USUAL_PAGE))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST_PAGE):
+        raise RequestError("out_of_range", f"limit is {limit!r}; allowed is 1 to {MOST_PAGE}", field="limit")
+    return Page(int(limit), request.query_params.get("after", "").replace("\0", ""))
+
+
+def flag_asked_for(request: Request, name: str) -> bool:
+    """A `true` or `false` of the query; false when it is absent.
+
+    Raises:
+        RequestError: anything else.
+    """
+    text = request.query_params.get(name, "false")
+    if text not in {"true", "false"}:
+        raise RequestError("wrong_type", f"{name} is {text!r}; allowed are true and false", field=name)
+    return text == "true"
+
+
+def checked_object(value: Any, field: str, known: frozenset[str] | None = None) -> Mapping[str, Any]:
+    """A JSON object, with no keys but the known ones.
+
+    Raises:
+        RequestError: something else, or an unknown key.
+    """
+    if not isinstance(value, dict):
+        raise RequestError("wrong_type", f"{field} has to be an object", field=field)
+    for key in value.keys() - (value.keys() if known is None else known):
+        allowed = ", ".join(sorted(known or ()))
+        raise RequestError(
+            "unknown_field",
+            f"{field} has the unknown member {key[:80]!r}; known are {allowed}",
+            field=key[:80],
+        )
+    return value
+
+
+def checked_id(value: Any, field: str = "id") -> str:
+    """An id: 1 to 128 printable characters, and neither `.` nor `..`, which paths cannot hold.
+
+    Raises:
+        RequestError: anything else.
+    """
+    if (
+        isinstance(value, str)
+        and 1 <= len(value) <= MOST_ID_CHARACTERS
+        and value.isprintable()
+        and value not in {".", ".."}
+    ):
+        return value
+    raise RequestError(
+        "bad_id",
+        f"{field} has to be a text of 1 to {MOST_ID_CHARACTERS} printable characters, not . or ..",
+        field=field,
+    )
+
+
+def checked_name(value: Any, field: str = "name") -> str:
+    """A name for people: up to 200 characters, no control characters.
+
+    Raises:
+        RequestError: anything else.
+    """
+    if isinstance(value, str) and len(value) <= MOST_NAME_CHARACTERS and not _has_control(value):
+        return value
+    raise RequestError(
+        "bad_name",
+        f"{field} has to be a text of at most {MOST_NAME_CHARACTERS} characters without control characters",
+        field=field,
+    )
+
+
+def checked_tags(value: Any, field: str = "tags") -> tuple[str, ...]:
+    """Tags, each once, in the order given.
+
+    Raises:
+        RequestError: not a list of at most 32 short texts.
+    """
+    if not isinstance(value, list) or len(value) > MOST_TAGS:
+        raise RequestError("bad_tags", f"{field} has to be a list of at most {MOST_TAGS} texts", field=field)
+    for tag in value:
+        if not isinstance(tag, str) or not 1 <= len(tag) <= MOST_TAG_CHARACTERS or _has_control(tag):
+            allowed = f"1 to {MOST_TAG_CHARACTERS} characters without control characters"
+            raise RequestError("bad_tags", f"each of {field} has to be a text of {allowed}", field=field)
+    return tuple(dict.fromkeys(value))
+
+
+def checked_attributes(value: Any, field: str = "attributes") -> dict[str, Any]:
+    """What users keep with a thing: any JSON object, up to 16 KiB.
+
+    Raises:
+        RequestError: not an object, or with a NUL character in it.
+        TooLargeError: over the limit.
+    """
+    attributes = dict(checked_object(value, field))
+    encoded = orjson.dumps(attributes)
+    if len(encoded) > MOST_ATTRIBUTE_BYTES:
+        reason = f"{field} has {len(encoded)} bytes of JSON; allowed are {MOST_ATTRIBUTE_BYTES}"
+        raise TooLargeError("attributes_too_large", reason, field=field)
+    if _NUL.search(encoded):
+        raise RequestError("bad_text", f"{field} holds a NUL character, which cannot be stored", field=field)
+    return attributes
+
+
+def _has_control(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cc" for character in text)
