@@ -1,0 +1,165 @@
+"""`/v1/fences` over HTTP. A fence is a GeoJSON Feature; a write is answered when ticks match against it."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from haulcast.doors.http_access import READERS, WRITERS, Verify, admitted
+from haulcast.doors.http_routes import resource
+from haulcast.doors.problems import problem_response
+from haulcast.doors.request_fields import body_within, checked_id, flag_asked_for, json_body, page_asked_for
+from haulcast.errors import ConflictError, NotFoundError, PreconditionError, RequestError
+from haulcast.fences.fence_edits import FenceEdits
+from haulcast.fences.fence_features import feature_of_record, fence_of_feature, merged
+from haulcast.fences.fence_import import (
+    LINES_MEDIA_TYPES,
+    MOST_COLLECTION_BYTES,
+    MOST_LINES_BYTES,
+    read_collection,
+    read_lines,
+)
+from haulcast.fences.fence_store import FenceRecord
+
+MOST_FENCE_BYTES = 8 * 2**20  # the most detailed ocean of Natural Earth has 2.5 MB
+PATCH_TRIES = 5
+MEDIA_TYPE = "application/geo+json"
+
+
+def routes(
+    edits: FenceEdits, verify: Verify, new_id: Callable[[], str] = lambda: secrets.token_hex(8)
+) -> list[Route]:
+    """The routes; `new_id` names a fence that is posted without an id."""
+    api = _FenceApi(edits, verify, new_id)
+    return [
+        resource("/v1/fences", GET=api.page, POST=api.create),
+        resource("/v1/fences:import", POST=api.put_all),
+        resource("/v1/fences/{fence_id:path}", GET=api.read, PUT=api.put, PATCH=api.patch, DELETE=api.delete),
+    ]
+
+
+class _FenceApi:
+    def __init__(self, edits: FenceEdits, verify: Verify, new_id: Callable[[], str]) -> None:
+        self._edits = edits
+        self._store = edits.store
+        self._verify = verify
+        self._new_id = new_id
+
+    async def page(self, request: Request) -> Response:
+        fleet = admitted(request, self._verify, READERS).fleet
+        page = page_asked_for(request)
+        records = await self._store.page(fleet, page.after, page.limit + 1)
+        shown = records[: page.limit]
+        collection: dict[str, Any] = {
+            "type": "FeatureCollection",
+            "features": [feature_of_record(record) for record in shown],
+        }
+        if len(records) > page.limit:
+            collection["next"] = "/v1/fences?" + urlencode({"limit": page.limit, "after": shown[-1].fence_id})
+        return _json(collection)
+
+    async def read(self, request: Request) -> Response:
+        fleet = admitted(request, self._verify, READERS).fleet
+        return _feature(await self._found(fleet, _path_id(request)))
+
+    async def create(self, request: Request) -> Response:
+        fleet = admitted(request, self._verify, WRITERS).fleet
+        feature = await json_body(request, MOST_FENCE_BYTES)
+        if isinstance(feature, dict) and feature.get("id") is None:
+            feature["id"] = self._new_id()
+        draft, area = await asyncio.to_thread(
+            fence_of_feature, feature, repair=flag_asked_for(request, "repair")
+        )
+        return _feature(await self._edits.create(fleet, draft, area), 201)
+
+    async def put(self, request: Request) -> Response:
+        fleet, fence_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
+        feature = await json_body(request, MOST_FENCE_BYTES)
+        repair = flag_asked_for(request, "repair")
+        draft, area = await asyncio.to_thread(fence_of_feature, feature, repair=repair, fence_id=fence_id)
+        record, is_new = await self._edits.put(fleet, draft, area, _expected(request))
+        return _feature(record, 201 if is_new else 200)
+
+    async def patch(self, request: Request) -> Response:
+        fleet, fence_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
+        patch = await json_body(request, MOST_FENCE_BYTES)
+        repair = flag_asked_for(request, "repair")
+        expected = _expected(request)
+        for _ in range(PATCH_TRIES):
+            found = await self._found(fleet, fence_id)
+            feature = merged(feature_of_record(found), patch)
+            draft, area = await asyncio.to_thread(fence_of_feature, feature, repair=repair, fence_id=fence_id)
+            try:
+                record, _ = await self._edits.put(fleet, draft, area, expected or found.edition)
+            except PreconditionError:
+                if expected is not None:
+                    raise
+            else:
+                return _feature(record)
+            # Somebody else's edit came between; this one goes on top of it.
+        raise ConflictError(
+            "too_busy", f"fence {fence_id!r} was changed {PATCH_TRIES} times meanwhile; try again"
+        )
+
+    async def delete(self, request: Request) -> Response:
+        fleet = admitted(request, self._verify, WRITERS).fleet
+        await self._edits.delete(fleet, _path_id(request), _expected(request) or "*")
+        return Response(status_code=204)
+
+    async def put_all(self, request: Request) -> Response:
+        fleet = admitted(request, self._verify, WRITERS).fleet
+        repair, skip_wrong = flag_asked_for(request, "repair"), flag_asked_for(request, "skip_wrong")
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() in LINES_MEDIA_TYPES:
+            read = await asyncio.to_thread(
+                read_lines, await body_within(request, MOST_LINES_BYTES), repair=repair
+            )
+        else:
+            body = await body_within(request, MOST_COLLECTION_BYTES)
+            read = await asyncio.to_thread(read_collection, body, repair=repair)
+        if read.wrong and not skip_wrong:
+            total = read.wrong + len(read.fences)
+            detail = f"{read.wrong} of {total} features cannot be taken, so none was"
+            return problem_response(400, "bad_features", detail, errors=read.errors, wrong=read.wrong)
+        created, changed = await self._edits.put_all(fleet, read.fences)
+        unchanged = len(read.fences) - created - changed
+        counts = {"created": created, "changed": changed, "unchanged": unchanged, "wrong": read.wrong}
+        return _json({**counts, "errors": read.errors}, "application/json")
+
+    async def _found(self, fleet: str, fence_id: str) -> FenceRecord:
+        record = await self._store.find(fleet, fence_id)
+        if record is None:
+            raise NotFoundError("no_such_fence", f"there is no fence {fence_id!r} in this fleet")
+        return record
+
+
+def _path_id(request: Request) -> str:
+    return checked_id(request.path_params["fence_id"])
+
+
+def _expected(request: Request) -> str | None:
+    """The edition that If-Match names, `*` for any; None without the header."""
+    tag = request.headers.get("if-match")
+    if tag is None or tag == "*":
+        return tag
+    if len(tag) < 2 or "," in tag or not tag[0] == tag[-1] == '"':
+        raise RequestError(
+            "bad_header", "If-Match has to be * or one ETag in quotation marks", field="If-Match"
+        )
+    return tag[1:-1]
+
+
+def _feature(record: FenceRecord, status: int = 200) -> Response:
+    headers = {"ETag": f'"{record.edition}"', "Location": f"/v1/fences/{quote(record.fence_id, safe='')}"}
+    return _json(feature_of_record(record), headers=headers, status=status)
+
+
+def _json(
+    value: Any, media_type: str = MEDIA_TYPE, headers: dict[str, str] | None = None, status: int = 200
+) -> Response:
+    return Response(orjson.dumps(value), status, headers, media_type)

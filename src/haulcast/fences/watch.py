@@ -1,0 +1,58 @@
+"""The stage of the step that knows which fences each vehicle is inside, and says what changed."""
+
+from dataclasses import fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.fence_match import match_fences
+from geo.fence_set import FenceSet
+from geo.fence_transitions import FenceEvents, FenceState, find_transitions, refresh_fences
+from geo.positions import PositionBatch
+
+
+class FenceWatch:
+    """Which visits are open; `first_visit` is the first visit id given out, they grow by one."""
+
+    def __init__(self, first_visit: int) -> None:
+        self._state = FenceState(next_visit=first_visit)
+        self._version = -1
+
+    def ensure_rows(self, rows: int) -> None:
+        """Make room for `rows` vehicles."""
+        self._state.ensure_rows(rows)
+
+    def watch(
+        self,
+        fence_set: FenceSet,
+        fleet_number: NDArray[np.int32],
+        is_known: NDArray[np.bool_],
+        batch: PositionBatch,
+        now_ms: int,
+    ) -> FenceEvents:
+        """What the fixes of a batch entered and left; a new fence set first re-evaluates every vehicle where it is.
+
+        Args:
+            fence_set: the fences in force.
+            fleet_number: int32, the fleet of each row.
+            is_known: bool, the rows of vehicles whose position is known before this batch.
+            batch: fixes in order of each track, none late.
+            now_ms: the time of events that an edit of fences causes.
+        """
+        events = []
+        if fence_set.version != self._version:
+            self._version = fence_set.version
+            rows = np.flatnonzero(is_known).astype(np.int32)
+            events.append(refresh_fences(self._state, fence_set, rows, fleet_number[rows], now_ms))
+        hits = match_fences(fence_set, fleet_number[batch.row], batch.lat_deg, batch.lon_deg)
+        events.append(
+            find_transitions(
+                self._state, fence_set, batch.row, batch.time_ms, batch.lat_deg, batch.lon_deg, hits
+            )
+        )
+        return events[0] if len(events) == 1 else _joined(events)
+
+
+def _joined(parts: list[FenceEvents]) -> FenceEvents:
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(FenceEvents))
+    return FenceEvents(*map(np.concatenate, columns))

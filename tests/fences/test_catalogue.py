@@ -1,0 +1,117 @@
+"""The catalogue: handles, names, and the frozen set that follows the changes."""
+
+import asyncio
+import threading
+
+import pytest
+from fence_app import SQUARE, square
+
+from geo.fence_area import checked_area
+from haulcast.fences import catalogue as catalogue_module
+from haulcast.fences.catalogue import FenceCatalogue
+
+AREA = checked_area(SQUARE, repair=False)
+
+
+def _catalogue(on_swap=lambda: None) -> FenceCatalogue:
+    fleets: dict[str, int] = {}
+    return FenceCatalogue(lambda fleet: fleets.setdefault(fleet, len(fleets)), on_swap)
+
+
+async def test_handles_are_never_used_again() -> None:
+    """A fence keeps its handle when it changes; one made anew gets a new handle; removed ones keep their names."""
+    catalogue = _catalogue()
+    catalogue.put("acme", "a", "A", AREA)
+    catalogue.put("globex", "a", "Theirs", AREA)
+    catalogue.put("acme", "a", "A2", checked_area(square(3), repair=False))
+    await catalogue.settled()
+    assert catalogue.current.handles.tolist() == [0, 1]
+    assert catalogue.current.fleet_number.tolist() == [0, 1]
+    assert [catalogue.fleet_of(handle) for handle in (0, 1)] == ["acme", "globex"]
+    catalogue.remove("acme", "a")
+    catalogue.remove("acme", "never was")
+    catalogue.put("acme", "a", "A3", AREA)
+    await catalogue.settled()
+    assert catalogue.current.handles.tolist() == [1, 2]
+    assert [catalogue.name_of(handle) for handle in (0, 1, 2)] == ["A2", "Theirs", "A3"]
+    assert catalogue.id_of(0) == "a"
+
+
+async def test_names_of_removed_fences_are_bounded(monkeypatch) -> None:
+    """Making and removing fences for ever does not fill the memory."""
+    monkeypatch.setattr(catalogue_module, "KEPT_REMOVED", 3)
+    catalogue = _catalogue()
+    for number in range(10):
+        catalogue.put("acme", "a", str(number), AREA)
+        catalogue.remove("acme", "a")
+    assert catalogue.name_of(9) == "9"
+    with pytest.raises(KeyError):
+        catalogue.name_of(6)
+
+
+async def test_changes_during_a_build_share_the_next(monkeypatch) -> None:
+    """While a set is built the old one stays in force, and all changes meanwhile need one more build only."""
+    builds, go = [], threading.Event()
+    build = catalogue_module.build_fence_set
+
+    def slow_build(fences, version):
+        builds.append(len(fences))
+        go.wait(10)
+        return build(fences, version)
+
+    swaps = []
+    catalogue = _catalogue(lambda: swaps.append(len(catalogue.current)))
+    monkeypatch.setattr(catalogue_module, "build_fence_set", slow_build)
+    catalogue.put("acme", "f0", "", AREA)
+    first = asyncio.create_task(catalogue.settled())
+    while not builds:  # noqa: ASYNC110 - the build is in a thread
+        await asyncio.sleep(0)
+    for number in range(1, 20):
+        catalogue.put("acme", f"f{number}", "", AREA)
+    rest = [asyncio.create_task(catalogue.settled()) for _ in range(5)]
+    assert len(catalogue.current) == 0
+    go.set()
+    await asyncio.gather(first, *rest)
+    assert builds == [1, 20]
+    assert swaps == [1, 20]
+    assert catalogue.current.version == 20
+
+
+async def test_a_waiter_that_gives_up_does_not_stop_the_build() -> None:
+    """A cancelled request leaves the build to the others."""
+    catalogue = _catalogue()
+    catalogue.put("acme", "a", "", AREA)
+    leaving, staying = (asyncio.create_task(catalogue.settled()) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await staying
+    assert catalogue.current.handles.tolist() == [0]
+
+
+async def test_a_failed_build_is_told_and_tried_again(monkeypatch) -> None:
+    """Who waits hears of it, the old set stays, and the next wait builds anew."""
+    catalogue = _catalogue()
+
+    def broken(_fences, _version):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(catalogue_module, "build_fence_set", broken)
+        catalogue.put("acme", "a", "", AREA)
+        with pytest.raises(MemoryError):
+            await catalogue.settled()
+        assert len(catalogue.current) == 0
+    await catalogue.settled()
+    assert len(catalogue.current) == 1
+
+
+async def test_what_changes_no_area_builds_nothing() -> None:
+    """A new name, or the same area again, keeps the set in force."""
+    catalogue = _catalogue()
+    catalogue.put("acme", "a", "", AREA)
+    await catalogue.settled()
+    before = catalogue.current
+    catalogue.put("acme", "a", "renamed", checked_area(SQUARE, repair=False))
+    await catalogue.settled()
+    assert catalogue.current is before
+    assert catalogue.name_of(0) == "renamed"
