@@ -1,0 +1,207 @@
+"""What changed: who entered and who left which fence, when and where. The face of `geo.kernels.fence_transitions`.
+
+A vehicle moves in a straight line of longitude and latitude (the short way around) from one evaluated fix to the next, at
+constant speed. It enters at the first point of that line on the fence's boundary and leaves at the last.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.fence_match import FenceHits, as_column, match_fences
+from geo.fence_match import warm_up as warm_up_match
+from geo.fence_set import FenceSet, build_fence_set
+from geo.kernels import fence_transitions as kernel
+
+ENTER, EXIT = kernel.ENTER, kernel.EXIT
+MOVED, FENCE_CHANGED = kernel.MOVED, kernel.FENCE_CHANGED
+
+_SLOTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FenceEvents:
+    """Events as columns: by fix, exits before enters, then by handle.
+
+    | column | dtype | |
+    |---|---|---|
+    | row | int32 | the vehicle's |
+    | handle | int32 | the fence's |
+    | kind | int8 | ENTER 0, EXIT 1 |
+    | cause | int8 | MOVED 0, FENCE_CHANGED 1 |
+    | visit | int64 | the same from enter to exit |
+    | time_ms | int64 | of the crossing |
+    | lat_deg, lon_deg | float64 | of the crossing |
+    | fix_time_ms | int64 | of the fix that proved it |
+    | fix | int32 | that fix's index in the input, -1 when a fence changed instead |
+    """
+
+    row: NDArray[np.int32]
+    handle: NDArray[np.int32]
+    kind: NDArray[np.int8]
+    cause: NDArray[np.int8]
+    visit: NDArray[np.int64]
+    time_ms: NDArray[np.int64]
+    lat_deg: NDArray[np.float64]
+    lon_deg: NDArray[np.float64]
+    fix_time_ms: NDArray[np.int64]
+    fix: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+class FenceState:
+    """What each vehicle is inside, and where it was last evaluated. Arrays by row, in `states`; they are replaced when they grow.
+
+    Args:
+        next_visit: id of the next visit; ids go up by one and stay below 2^53.
+    """
+
+    def __init__(self, next_visit: int) -> None:
+        self.next_visit = next_visit
+        self.states = _states(0, _SLOTS)
+
+    def ensure_rows(self, rows: int) -> None:
+        """Make room for rows 0 to rows - 1; new ones are unknown and inside nothing."""
+        if rows > len(self.states.used):
+            self._grow(max(rows, 2 * len(self.states.used)), self.states.handle.shape[1])
+
+    def ensure_slots(self, slots: int) -> None:
+        """Make room for vehicles inside so many fences at once."""
+        if slots > self.states.handle.shape[1]:
+            self._grow(len(self.states.used), max(slots, 2 * self.states.handle.shape[1]))
+
+    def inside(self, row: int) -> NDArray[np.int32]:
+        """Handles of the fences that a vehicle is inside, ascending."""
+        return self.states.handle[row, : self.states.used[row]].copy()
+
+    def _grow(self, rows: int, slots: int) -> None:
+        grown = _states(rows, slots)
+        arrays: Iterator[tuple[NDArray[Any], NDArray[Any]]] = zip(self.states, grown, strict=True)
+        for old, new in arrays:
+            new[tuple(slice(length) for length in old.shape)] = old
+        self.states = grown
+
+
+def find_transitions(
+    state: FenceState,
+    fence_set: FenceSet,
+    row: NDArray[np.int32],
+    time_ms: NDArray[np.int64],
+    lat_deg: NDArray[np.float64],
+    lon_deg: NDArray[np.float64],
+    hits: FenceHits,
+) -> FenceEvents:
+    """Enters and exits of fixes, in order; of one vehicle there may be several. Updates `state`.
+
+    A vehicle's first fix ever enters at its own time and place. A visit of a fence that is not in the set any more ends at the
+    fix, with cause FENCE_CHANGED; `refresh_fences` right after a swap says it sooner.
+
+    Args:
+        state: all vehicles'.
+        fence_set: the one that `hits` come from.
+        row: int32[n], the vehicles.
+        time_ms: int64[n], not before the vehicle's last evaluated fix.
+        lat_deg: float64[n].
+        lon_deg: float64[n].
+        hits: from `match_fences` for these fixes.
+    """
+    _make_room(state, row, hits)
+    whole, places, state.next_visit = kernel.find(
+        state.states,
+        fence_set.shapes,
+        fence_set.handles,
+        as_column(row, np.int32),
+        as_column(time_ms, np.int64),
+        as_column(lat_deg, float),
+        as_column(lon_deg, float),
+        as_column(hits.offsets, np.int64),
+        as_column(hits.fence, np.int32),
+        state.next_visit,
+    )
+    return _events(whole, places)
+
+
+def refresh_fences(
+    state: FenceState,
+    fence_set: FenceSet,
+    rows: NDArray[np.int32],
+    fleet_number: NDArray[np.int32],
+    now_ms: int,
+) -> FenceEvents:
+    """Enters and exits because the fences changed: after a swap, for vehicles that stay where they were last seen.
+
+    Args:
+        state: all vehicles'; updated.
+        fence_set: the new one.
+        rows: int32[n], vehicles to look at; those never evaluated have no events.
+        fleet_number: int32[n], theirs.
+        now_ms: the events' time.
+    """
+    state.ensure_rows(int(rows.max(initial=-1)) + 1)
+    known = state.states.is_known[rows]
+    rows = as_column(rows[known], np.int32)
+    hits = match_fences(
+        fence_set, fleet_number[known], state.states.lat_deg[rows], state.states.lon_deg[rows]
+    )
+    _make_room(state, rows, hits)
+    whole, places, state.next_visit = kernel.refresh(
+        state.states, fence_set.handles, rows, now_ms, hits.offsets, hits.fence, state.next_visit
+    )
+    return _events(whole, places)
+
+
+def no_events() -> FenceEvents:
+    """Of nothing that happened."""
+    return _events(np.empty((0, kernel.EVENT_COLUMNS), np.int64), np.empty((0, 2)))
+
+
+def warm_up() -> None:
+    """Compile, or load from the cache, what this module uses, `match_fences` included."""
+    warm_up_match()
+    state, empty = FenceState(0), build_fence_set([], 0)
+    row, time_ms, place = np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1)
+    hits = match_fences(empty, row, place, place)
+    find_transitions(state, empty, row, time_ms, place, place, hits)
+    refresh_fences(state, empty, row, row, 0)
+
+
+def _make_room(state: FenceState, rows: NDArray[np.int32], hits: FenceHits) -> None:
+    state.ensure_rows(int(rows.max(initial=-1)) + 1)
+    state.ensure_slots(int(np.diff(hits.offsets).max(initial=0)))
+
+
+def _states(rows: int, slots: int) -> kernel.States:
+    return kernel.States(
+        used=np.zeros(rows, np.int32),
+        handle=np.zeros((rows, slots), np.int32),
+        visit=np.zeros((rows, slots), np.int64),
+        entered_ms=np.zeros((rows, slots), np.int64),
+        is_known=np.zeros(rows, np.bool_),
+        time_ms=np.zeros(rows, np.int64),
+        lat_deg=np.zeros(rows),
+        lon_deg=np.zeros(rows),
+    )
+
+
+def _events(whole: NDArray[np.int64], places: NDArray[np.float64]) -> FenceEvents:
+    numbers = np.ascontiguousarray(whole.T)
+    events = FenceEvents(
+        row=numbers[kernel.ROW].astype(np.int32),
+        handle=numbers[kernel.HANDLE].astype(np.int32),
+        kind=numbers[kernel.KIND].astype(np.int8),
+        cause=numbers[kernel.CAUSE].astype(np.int8),
+        visit=numbers[kernel.VISIT],
+        time_ms=numbers[kernel.TIME],
+        lat_deg=places[:, 0].copy(),
+        lon_deg=places[:, 1].copy(),
+        fix_time_ms=numbers[kernel.FIX_TIME],
+        fix=numbers[kernel.FIX].astype(np.int32),
+    )
+    for field in fields(events):
+        getattr(events, field.name).flags.writeable = False
+    return events
