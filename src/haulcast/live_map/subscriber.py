@@ -1,0 +1,20 @@
+"""One connection of a map client, as the fan-out knows it."""
+
+from dataclasses import dataclass
+
+from haulcast.doors.socket_session import Link
+from haulcast.live_map.view import View
+
+
+@dataclass(slots=True, eq=False)
+class Subscriber:
+    """Who is connected, what it sees, and which fence event it has got last."""
+
+    link: Link
+    fleet: str
+    fleet_number: int
+    is_binary: bool
+    view: View | None = None
+    offset: int | None = (
+        None  # of the last event it was sent or does not want; None: it has not asked for events
+    )
