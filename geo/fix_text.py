@@ -18,25 +18,32 @@ class PlainFixes:
     Attributes:
         seq, time_ms: int64[n].
         values: float64[6, n]: lat_deg, lon_deg, speed_mps, heading_deg, accuracy_m, altitude_m; NaN: unknown.
+        attributes: the text of each fix's `attributes`, by index in the columns, from brace to brace and not checked.
         fixes: int32[frames]: fixes of each frame; -1: not plain, nothing was read from it.
     """
 
     seq: NDArray[np.int64]
     time_ms: NDArray[np.int64]
     values: NDArray[np.float64]
+    attributes: dict[int, bytes]
     fixes: NDArray[np.int32]
 
 
 def read_plain_fixes(frames: Sequence[bytes], most: int) -> PlainFixes:
     """Read JSON frames of the form `{"seq":..}` or `{"fixes":[{"seq":..}]}` with at most `most` fixes each."""
-    text = np.frombuffer(b"".join(frames), np.uint8)
+    joined = b"".join(frames)
     ends = np.cumsum(np.fromiter(map(len, frames), np.int64, len(frames)))
-    room = len(text) // SHORTEST_FIX_BYTES + len(frames)
-    seq, time_ms = np.empty(room, np.int64), np.empty(room, np.int64)
-    values = np.empty((6, room))
+    room = len(joined) // SHORTEST_FIX_BYTES + len(frames)
+    columns = kernel.FixColumns(
+        np.empty(room, np.int64), np.empty(room, np.int64), np.empty((6, room)), np.empty((2, room), np.int64)
+    )
     fixes = np.empty(len(frames), np.int32)
-    count = kernel.read_frames(text, ends, most, seq, time_ms, values, fixes)
-    return PlainFixes(seq[:count], time_ms[:count], values[:, :count], fixes)
+    count = kernel.read_frames(np.frombuffer(joined, np.uint8), ends, most, columns, fixes)
+    starts, stops = columns.attributes[:, :count]
+    attributes = {i: joined[starts[i] : stops[i]] for i in np.flatnonzero(starts >= 0).tolist()}
+    return PlainFixes(
+        columns.seq[:count], columns.time_ms[:count], columns.values[:, :count], attributes, fixes
+    )
 
 
 def warm_up() -> None:

@@ -15,8 +15,9 @@
 `attributes` holds what else a device said, as the JSON object it sent, by index in the batch; most fixes have none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,16 +60,29 @@ class PositionBatch:
         """The fixes at `index`, in that order, with their attributes."""
         columns = [getattr(self, name)[index] for name in COLUMNS]
         if not self.attributes:
-            return PositionBatch(*columns)
+            return from_columns(columns)
         place = {int(old): new for new, old in enumerate(index)}
-        kept = {place[i]: text for i, text in self.attributes.items() if i in place}
-        return PositionBatch(*columns, attributes=kept)
+        return from_columns(columns, {place[i]: text for i, text in self.attributes.items() if i in place})
+
+
+def from_columns(
+    columns: Iterable[NDArray[Any]], attributes: Mapping[int, bytes] | None = None
+) -> PositionBatch:
+    """A batch of columns in the order of `COLUMNS`."""
+    named: dict[str, Any] = dict(zip(COLUMNS, columns, strict=True))
+    return PositionBatch(**named, attributes=attributes or {})
 
 
 def position_batch(size: int) -> PositionBatch:
     """An empty-valued batch of `size` fixes: unknown where a column may be unknown, zero elsewhere."""
-    unknown = {"seq": -1, "speed_mps": np.nan, "heading_deg": np.nan, "accuracy_m": np.nan, "altitude_m": np.nan}
-    return PositionBatch(*(np.full(size, unknown.get(name, 0), dtype) for name, dtype in COLUMNS.items()))
+    unknown = {
+        "seq": -1,
+        "speed_mps": np.nan,
+        "heading_deg": np.nan,
+        "accuracy_m": np.nan,
+        "altitude_m": np.nan,
+    }
+    return from_columns(np.full(size, unknown.get(name, 0), dtype) for name, dtype in COLUMNS.items())
 
 
 def concatenate(batches: Sequence[PositionBatch]) -> PositionBatch:
@@ -83,4 +97,4 @@ def concatenate(batches: Sequence[PositionBatch]) -> PositionBatch:
         attributes.update({start + i: text for i, text in batch.attributes.items()})
         start += len(batch)
     columns = [np.concatenate([getattr(batch, name) for batch in batches]) for name in COLUMNS]
-    return PositionBatch(*columns, attributes=attributes)
+    return from_columns(columns, attributes)

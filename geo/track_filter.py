@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geo.kernels import track_filter as kernel
 from geo.kernels.track_filter import FilterLimits
-from geo.positions import COLUMNS, PositionBatch, concatenate, position_batch
+from geo.positions import COLUMNS, PositionBatch, concatenate, from_columns, position_batch
 
 __all__ = ["FilterLimits", "FilterResult", "Reason", "Refusals", "TrackState", "filter_track", "warm_up"]
 
@@ -91,35 +91,39 @@ class TrackState:
         """The highest sequence of each row up to which every fix was taken or refused; -1: none."""
         track = self.track[row]
         held = (track["held_source"] != kernel.NO_SOURCE) & (track["held_seq"] >= 0)
-        return np.where(held, np.minimum(track["handled_seq"], track["held_seq"] - 1), track["handled_seq"])
+        handled: NDArray[np.int64] = track["handled_seq"]
+        return np.where(held, np.minimum(handled, track["held_seq"] - 1), handled)
 
     def held(self) -> NDArray[np.int64]:
         """The rows that hold a fix back."""
         return np.flatnonzero(self.track["held_source"] != kernel.NO_SOURCE)
 
-    def give_up_held(self, row: int) -> Refusals:
-        """Refuse what `row` holds back, because no further fix will come (its device is gone)."""
-        track = self.track[row]
-        if track["held_source"] == kernel.NO_SOURCE:
-            return Refusals(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint32))
-        track["held_source"] = kernel.NO_SOURCE
-        track["handled_seq"] = max(track["handled_seq"], track["held_seq"])
-        self._held_attributes.pop(row, None)
-        reasons = np.array([Reason.IMPOSSIBLE_JUMP], np.uint32)
-        return Refusals(np.array([row], np.int32), np.array([track["held_seq"]]), reasons)
+    def give_up_held(self, rows: NDArray[np.integer]) -> Refusals:
+        """Refuse what these rows hold back, because no further fix will come, or not soon."""
+        rows = rows[self.track["held_source"][rows] != kernel.NO_SOURCE]
+        seq: NDArray[np.int64] = self.track["held_seq"][rows]
+        self.track["held_source"][rows] = kernel.NO_SOURCE
+        self.track["handled_seq"][rows] = np.maximum(self.track["handled_seq"][rows], seq)
+        for row in rows.tolist():
+            self._held_attributes.pop(row, None)
+        return Refusals(rows.astype(np.int32), seq, np.full(len(rows), Reason.IMPOSSIBLE_JUMP, np.uint32))
 
-    def _keep_held(self, batch: PositionBatch) -> None:
+    def give_up_held_before(self, now_ms: int) -> Refusals:
+        """Refuse what was held back before `now_ms`, by our clock."""
+        rows = self.held()
+        return self.give_up_held(rows[self.track["held_since_ms"][rows] < now_ms])
+
+    def _keep_held(self, batch: PositionBatch, rows: NDArray[np.int32]) -> None:
         """Copy the fixes that this batch left held back out of it, since the batch does not outlive the step."""
-        rows = batch.row[np.isin(batch.row, self.held())] if len(self.held()) else batch.row[:0]
-        for row in np.unique(rows):
+        for row in np.unique(rows).tolist():
             source = int(self.track["held_source"][row])
             if source < 0:
                 continue
             for name in COLUMNS:
                 getattr(self._held, name)[row] = getattr(batch, name)[source]
-            self._held_attributes.pop(int(row), None)
+            self._held_attributes.pop(row, None)
             if source in batch.attributes:
-                self._held_attributes[int(row)] = batch.attributes[source]
+                self._held_attributes[row] = batch.attributes[source]
             self.track["held_source"][row] = -1 - row
 
     def _taken(self, batch: PositionBatch, order: NDArray[np.int64]) -> PositionBatch:
@@ -129,10 +133,12 @@ class TrackState:
         if not released.any():
             return batch.take(order)
         rows = -1 - order[released]
-        held = PositionBatch(
-            *(getattr(self._held, name)[rows] for name in COLUMNS),
-            attributes={i: self._held_attributes.pop(int(r)) for i, r in enumerate(rows) if int(r) in self._held_attributes},
-        )
+        attributes = {
+            i: self._held_attributes.pop(int(row))
+            for i, row in enumerate(rows)
+            if int(row) in self._held_attributes
+        }
+        held = from_columns((getattr(self._held, name)[rows] for name in COLUMNS), attributes)
         index = order.copy()
         index[released] = len(batch) + np.arange(len(rows))
         return concatenate([batch, held]).take(index)
@@ -143,12 +149,13 @@ def filter_track(state: TrackState, batch: PositionBatch, now_ms: int, limits: F
     order = np.empty(2 * len(batch), np.int64)
     is_late = np.empty(2 * len(batch), np.bool_)
     refused = np.empty(2 * len(batch), kernel.REFUSED)
-    taken, refusals = kernel.filter_fixes(
+    held_rows = np.empty(len(batch), np.int32)
+    taken, refusals, holds = kernel.filter_fixes(
         batch.row, batch.seq, batch.time_ms, batch.lat_deg, batch.lon_deg, batch.accuracy_m,
-        now_ms, limits, state.track, order, is_late, refused,
+        now_ms, limits, state.track, order, is_late, refused, held_rows,
     )  # fmt: skip
     accepted = state._taken(batch, order[:taken])  # noqa: SLF001 - the state and its filter are one thing in two words
-    state._keep_held(batch)  # noqa: SLF001
+    state._keep_held(batch, held_rows[:holds])  # noqa: SLF001
     refused = refused[:refusals]
     return FilterResult(
         accepted,

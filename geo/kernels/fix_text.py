@@ -1,28 +1,64 @@
 """Reads plain JSON fixes out of bytes, without an object a fix.
 
-Only the plain form is read: objects of the known keys with plain numbers or null, or {"fixes":[...]} of them. Whatever
-else a frame holds (attributes, exponents, escapes, errors), the frame is left to a full JSON parser, which also finds
-the words for what is wrong. So this kernel never has to explain itself, it only must never accept what it should not.
+Only the plain form is read: objects of the known keys with plain numbers or null, or {"fixes":[...]} of them. Of
+`attributes` only the extent is found, from brace to brace; what stands between is the caller's to check. Whatever else
+a frame holds (exponents, escapes, errors), the frame is left to a full JSON parser, which also finds the words for what
+is wrong. So this kernel never has to explain itself, it only must never accept what it should not.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 PLAIN = 0
 NOT_PLAIN = 1
 
-SEQ, TIME_MS, LAT, LON, SPEED, HEADING, ACCURACY, ALTITUDE, UNKNOWN_KEY = 0, 1, 2, 3, 4, 5, 6, 7, 8
+SEQ, TIME_MS, LAT, LON, SPEED, HEADING, ACCURACY, ALTITUDE, ATTRIBUTES, UNKNOWN_KEY = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+)
 REQUIRED = 0b1111
 SEQ_MOST = 2**53
 TIME_MOST = 10**17
 
 QUOTE, COMMA, COLON, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST = 34, 44, 58, 123, 125, 91, 93
+BACKSLASH = 92
 MINUS, POINT, ZERO, NINE, UPPER_E, LOWER_E, LOWER_N = 45, 46, 48, 57, 69, 101, 110
 
-_KEYS = np.zeros((8, 11), np.uint8)
-_KEY_BYTES = np.zeros(8, np.int64)
+
+class FixColumns(NamedTuple):
+    """Where fixes are written to, a column each."""
+
+    seq: NDArray[np.int64]
+    time_ms: NDArray[np.int64]
+    values: NDArray[np.float64]  # [6, room]: lat, lon, speed, heading, accuracy, altitude; NaN: unknown
+    attributes: NDArray[np.int64]  # [2, room]: where their JSON object starts (-1: none) and ends in the text
+
+
+_KEYS = np.zeros((9, 11), np.uint8)
+_KEY_BYTES = np.zeros(9, np.int64)
 for _i, _key in enumerate(
-    (b"seq", b"time_ms", b"lat", b"lon", b"speed_mps", b"heading_deg", b"accuracy_m", b"altitude_m")
+    (
+        b"seq",
+        b"time_ms",
+        b"lat",
+        b"lon",
+        b"speed_mps",
+        b"heading_deg",
+        b"accuracy_m",
+        b"altitude_m",
+        b"attributes",
+    )
 ):
     _KEYS[_i, : len(_key)] = np.frombuffer(_key, np.uint8)
     _KEY_BYTES[_i] = len(_key)
@@ -34,14 +70,14 @@ SPLIT = 134217729.0  # 2^27 + 1, Dekker's splitting constant
 
 
 @njit(cache=True, nogil=True)
-def _skip_space(text, at, end):
+def _skip_space(text: NDArray[np.uint8], at: int, end: int) -> int:
     while at < end and (text[at] == 32 or text[at] == 10 or text[at] == 13 or text[at] == 9):
         at += 1
     return at
 
 
 @njit(cache=True, nogil=True)
-def _expect(text, at, end, byte):
+def _expect(text: NDArray[np.uint8], at: int, end: int, byte: int) -> int:
     """Position after `byte` and any space around it; -1 if something else stands there."""
     at = _skip_space(text, at, end)
     if at >= end or text[at] != byte:
@@ -50,19 +86,19 @@ def _expect(text, at, end, byte):
 
 
 @njit(cache=True, nogil=True)
-def _matches(text, at, end, word):
+def _matches(text: NDArray[np.uint8], at: int, end: int, word: NDArray[np.uint8]) -> bool:
     if at + word.size > end:
         return False
-    for k in range(word.size):
+    for k in range(word.size):  # noqa: SIM110 - numba has no all() of a generator
         if text[at + k] != word[k]:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _key_at(text, at, end):
+def _key_at(text: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     """Which known key starts at `at`, after its quote, and the position after its closing quote."""
-    for key in range(8):
+    for key in range(9):
         size = _KEY_BYTES[key]
         if at + size < end and text[at + size] == QUOTE and _matches(text, at, end, _KEYS[key, :size]):
             return key, at + size + 1
@@ -70,8 +106,31 @@ def _key_at(text, at, end):
 
 
 @njit(cache=True, nogil=True)
-def _quotient(mantissa, decimals):
-    """mantissa / 10^decimals correctly rounded, and whether that is certain.
+def _object_end(text: NDArray[np.uint8], at: int, end: int) -> int:
+    """The position after the object that starts at `at`, -1 if none does; what stands in it is not checked."""
+    if text[at] != OPEN:
+        return -1
+    depth = 0
+    in_string = False
+    while at < end:
+        byte = text[at]
+        if in_string and byte == BACKSLASH:
+            at += 1
+        elif byte == QUOTE:
+            in_string = not in_string
+        elif byte == OPEN and not in_string:
+            depth += 1
+        elif byte == CLOSE and not in_string:
+            depth -= 1
+            if depth == 0:
+                return at + 1
+        at += 1
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _quotient(mantissa: np.uint64, decimals: int) -> tuple[float, bool]:
+    """The quotient mantissa / 10^decimals correctly rounded, and whether that is certain.
 
     Below 2^53 both operands are exact and IEEE division rounds once (Clinger 1990, doi 10.1145/93548.93557). Above,
     the quotient is carried in two floats, with Dekker's exact product (1971, doi 10.1007/BF01397083) for the
@@ -90,7 +149,9 @@ def _quotient(mantissa, decimals):
     power_high = c - (c - power)
     power_low = power - power_high
     product = first * power
-    error = ((first_high * power_high - product) + first_high * power_low + first_low * power_high) + first_low * power_low
+    error = (
+        (first_high * power_high - product) + first_high * power_low + first_low * power_high
+    ) + first_low * power_low
     rest = ((high - product) - error + low) / power
     value = first + rest
     missed = rest - (value - first)
@@ -99,7 +160,7 @@ def _quotient(mantissa, decimals):
 
 
 @njit(cache=True, nogil=True)
-def _number_at(text, at, end):
+def _number_at(text: NDArray[np.uint8], at: int, end: int) -> tuple[bool, bool, float, int, int]:
     """A plain JSON number: (is plain, is whole, value as float, value as integer, position after it)."""
     negative = at < end and text[at] == MINUS
     if negative:
@@ -131,17 +192,17 @@ def _number_at(text, at, end):
     value, certain = _quotient(mantissa, decimals)
     whole = np.int64(mantissa) if decimals == 0 else 0
     if negative:
-        return certain, decimals == 0, -value, -whole, at
-    return certain, decimals == 0, value, whole, at
+        value, whole = -value, -whole
+    return certain, decimals == 0, value, int(whole), at
 
 
 @njit(cache=True, nogil=True)
-def _is_allowed(key, value, whole, is_whole):
+def _is_allowed(key: int, value: float, whole: int, is_whole: bool) -> bool:
     if key == SEQ:
         return is_whole and 0 <= whole <= SEQ_MOST
     if key == TIME_MS:
         return is_whole and abs(whole) <= TIME_MOST
-    if key == SPEED or key == ACCURACY:
+    if key in (SPEED, ACCURACY):
         return value >= 0.0
     if key == HEADING:
         return 0.0 <= value <= 360.0
@@ -149,10 +210,11 @@ def _is_allowed(key, value, whole, is_whole):
 
 
 @njit(cache=True, nogil=True)
-def _fix_at(text, at, end, i, seq, time_ms, values):
+def _fix_at(text: NDArray[np.uint8], at: int, end: int, i: int, columns: FixColumns) -> int:
     """Read the object after its opening brace into row i; the position after its closing brace, -1 if not plain."""
-    for k in range(values.shape[0]):
-        values[k, i] = np.nan
+    for k in range(columns.values.shape[0]):
+        columns.values[k, i] = np.nan
+    columns.attributes[0, i] = -1
     seen = 0
     while True:
         if at >= end or text[at] != QUOTE:
@@ -166,20 +228,27 @@ def _fix_at(text, at, end, i, seq, time_ms, values):
         if text[at] == LOWER_N:
             if key < SPEED or not _matches(text, at, end, _NULL):
                 return -1
-            values[key - LAT, i] = np.nan
+            if key < ATTRIBUTES:
+                columns.values[key - LAT, i] = np.nan
             at += 4
+        elif key == ATTRIBUTES:
+            columns.attributes[0, i] = at
+            at = _object_end(text, at, end)
+            if at < 0:
+                return -1
+            columns.attributes[1, i] = at
         else:
             plain, is_whole, value, whole, at = _number_at(text, at, end)
             if not plain or not _is_allowed(key, value, whole, is_whole):
                 return -1
             if key == SEQ:
-                seq[i] = whole
+                columns.seq[i] = whole
             elif key == TIME_MS:
-                time_ms[i] = whole
+                columns.time_ms[i] = whole
             elif key == HEADING and value == 360.0:
-                values[key - LAT, i] = 0.0
+                columns.values[key - LAT, i] = 0.0
             else:
-                values[key - LAT, i] = value
+                columns.values[key - LAT, i] = value
         seen |= 1 << key
         at = _skip_space(text, at, end)
         if at >= end:
@@ -192,13 +261,20 @@ def _fix_at(text, at, end, i, seq, time_ms, values):
 
 
 @njit(cache=True, nogil=True)
-def _frame_at(text, at, end, i, most, seq, time_ms, values):
+def _frame_at(
+    text: NDArray[np.uint8],
+    at: int,
+    end: int,
+    i: int,
+    most: int,
+    columns: FixColumns,
+) -> int:
     """Read one frame from row i on; the row after its last fix, -1 if the frame is not plain."""
     at = _expect(text, at, end, OPEN)
     if at < 0:
         return -1
     if not _matches(text, at, end, _FIXES):
-        at = _fix_at(text, at, end, i, seq, time_ms, values)
+        at = _fix_at(text, at, end, i, columns)
         return i + 1 if at >= 0 and _skip_space(text, at, end) == end else -1
     at = _expect(text, at + _FIXES.size, end, COLON)
     if at >= 0:
@@ -206,9 +282,9 @@ def _frame_at(text, at, end, i, most, seq, time_ms, values):
     first = i
     while at >= 0:
         at = _expect(text, at, end, OPEN)
-        if at < 0 or i - first >= most or i >= seq.size:
+        if at < 0 or i - first >= most or i >= columns.seq.size:
             return -1
-        at = _fix_at(text, at, end, i, seq, time_ms, values)
+        at = _fix_at(text, at, end, i, columns)
         if at < 0:
             return -1
         i += 1
@@ -225,14 +301,20 @@ def _frame_at(text, at, end, i, most, seq, time_ms, values):
 
 
 @njit(cache=True, nogil=True)
-def read_frames(text, ends, most, seq, time_ms, values, fixes):
+def read_frames(
+    text: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    most: int,
+    columns: FixColumns,
+    fixes: NDArray[np.int32],
+) -> int:
     """Read frames that stand one after the other in `text`.
 
     Args:
-        text: uint8[bytes]. ends: int64[frames], where each frame ends.
+        text: uint8[bytes].
+        ends: int64[frames], where each frame ends.
         most: fixes allowed in a frame; one with more is not plain.
-        seq, time_ms, values: int64[room], int64[room], float64[6, room] (lat, lon, speed, heading, accuracy,
-            altitude; NaN: unknown) to write to; room is at least bytes // 36 + frames.
+        columns: to write to; there is room for at least bytes // 36 + frames fixes.
         fixes: int32[frames] to write to: how many fixes each frame held, -1: not plain.
 
     Returns:
@@ -241,7 +323,7 @@ def read_frames(text, ends, most, seq, time_ms, values, fixes):
     count = 0
     start = 0
     for frame in range(ends.size):
-        after = _frame_at(text, start, ends[frame], count, most, seq, time_ms, values)
+        after = _frame_at(text, start, ends[frame], count, most, columns)
         fixes[frame] = after - count if after >= 0 else -1
         count = max(count, after)
         start = ends[frame]

@@ -1,10 +1,11 @@
 """One pass over a batch of fixes: the reasons of each as bits, the fix that a vehicle holds back, what is taken."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 INVALID_COORDINATE = 1
 NULL_ISLAND = 2
@@ -47,6 +48,7 @@ TRACK_ROW = np.dtype(
         ("held_source", np.int64),  # the fix held back, NO_SOURCE: none
         ("held_seq", np.int64),
         ("held_ms", np.int64),
+        ("held_since_ms", np.int64),  # by our clock
         ("held_lat", np.float64),
         ("held_lon", np.float64),
         ("held_accuracy", np.float64),
@@ -56,12 +58,15 @@ TRACK_ROW = np.dtype(
 )
 """What the filter knows of one vehicle. Records, not columns: a fix touches all of one vehicle's, one cache line or two."""
 
+Track = Any
+"""One record of TRACK_ROW. numba sees its fields; the type checker has no word for a record."""
+
 REFUSED = np.dtype([("source", np.int64), ("row", np.int32), ("reasons", np.uint32), ("seq", np.int64)])
 """One refused fix: its source, its vehicle's row, its reasons as bits, its sequence."""
 
 
 @njit(cache=True, nogil=True)
-def distance_m(lat_a_deg, lon_a_deg, lat_b_deg, lon_b_deg):
+def distance_m(lat_a_deg: float, lon_a_deg: float, lat_b_deg: float, lon_b_deg: float) -> float:
     """Great-circle distance on the mean sphere by the haversine formula (0.6 % at worst from WGS 84)."""
     lat_a = math.radians(lat_a_deg)
     lat_b = math.radians(lat_b_deg)
@@ -72,7 +77,17 @@ def distance_m(lat_a_deg, lon_a_deg, lat_b_deg, lon_b_deg):
 
 
 @njit(cache=True, nogil=True)
-def _is_plausible(time_a, lat_a, lon_a, accuracy_a, time_b, lat_b, lon_b, accuracy_b, limits):
+def _is_plausible(
+    time_a: int,
+    lat_a: float,
+    lon_a: float,
+    accuracy_a: float,
+    time_b: int,
+    lat_b: float,
+    lon_b: float,
+    accuracy_b: float,
+    limits: FilterLimits,
+) -> bool:
     """Whether a vehicle can have been at both; unknown accuracies allow nothing extra."""
     allowed_m = limits.jump_slack_m + limits.speed_limit_mps * abs(time_b - time_a) / 1000.0
     if accuracy_a > 0.0:
@@ -83,7 +98,9 @@ def _is_plausible(time_a, lat_a, lon_a, accuracy_a, time_b, lat_b, lon_b, accura
 
 
 @njit(cache=True, nogil=True)
-def _own_reasons(time_ms, lat, lon, accuracy, now_ms, limits):
+def _own_reasons(
+    time_ms: int, lat: float, lon: float, accuracy: float, now_ms: int, limits: FilterLimits
+) -> int:
     """The reasons that a fix carries by itself, whatever came before it."""
     bits = 0
     if not (abs(lat) <= 90.0 and abs(lon) <= 180.0):  # also catches NaN
@@ -100,23 +117,21 @@ def _own_reasons(time_ms, lat, lon, accuracy, now_ms, limits):
 
 
 @njit(cache=True, nogil=True)
-def _order_reasons(t, seq, time_ms):
+def _order_reasons(t: Track, seq: int, time_ms: int) -> int:
     """The reasons that come from what the vehicle has sent before."""
     bits = 0
     if time_ms < t.newest_ms:
         bits |= OUT_OF_ORDER
     back = t.top_seq - seq
-    if time_ms == t.newest_ms:
-        bits |= DUPLICATE
-    elif seq >= 0 and 0 <= back < WINDOW and (t.window >> np.uint64(back)) & np.uint64(1) != 0:
-        bits |= DUPLICATE
-    elif t.held_source != NO_SOURCE and (time_ms == t.held_ms or (seq >= 0 and seq == t.held_seq)):
+    is_taken = seq >= 0 and 0 <= back < WINDOW and (t.window >> np.uint64(back)) & np.uint64(1) != 0
+    is_held = t.held_source != NO_SOURCE and (time_ms == t.held_ms or (seq >= 0 and seq == t.held_seq))
+    if time_ms == t.newest_ms or is_taken or is_held:
         bits |= DUPLICATE
     return bits
 
 
 @njit(cache=True, nogil=True)
-def _spend_token(t, now_ms, limits):
+def _spend_token(t: Track, now_ms: int, limits: FilterLimits) -> bool:
     """Fill and tap the bucket; whether there was a token."""
     elapsed_ms = max(0, now_ms - t.tokens_ms)
     t.tokens = min(limits.device_burst, t.tokens + elapsed_ms * limits.device_rate_per_s / 1000.0)
@@ -128,7 +143,7 @@ def _spend_token(t, now_ms, limits):
 
 
 @njit(cache=True, nogil=True)
-def _hold(t, source, seq, time_ms, lat, lon, accuracy):
+def _hold(t: Track, source: int, seq: int, time_ms: int, lat: float, lon: float, accuracy: float) -> None:
     t.held_source = source
     t.held_seq = seq
     t.held_ms = time_ms
@@ -138,7 +153,15 @@ def _hold(t, source, seq, time_ms, lat, lon, accuracy):
 
 
 @njit(cache=True, nogil=True)
-def _take(t, source, seq, late, taken, order, is_late):
+def _take(
+    t: Track,
+    source: int,
+    seq: int,
+    late: bool,
+    taken: int,
+    order: NDArray[np.int64],
+    is_late: NDArray[np.bool_],
+) -> int:
     order[taken] = source
     is_late[taken] = late
     if seq > t.top_seq:
@@ -146,14 +169,14 @@ def _take(t, source, seq, late, taken, order, is_late):
         known = ahead < WINDOW and t.top_seq >= 0
         t.window = (t.window << np.uint64(ahead) if known else np.uint64(0)) | np.uint64(1)
         t.top_seq = seq
-    elif 0 <= seq and t.top_seq - seq < WINDOW:
+    elif seq >= 0 and t.top_seq - seq < WINDOW:
         t.window |= np.uint64(1) << np.uint64(t.top_seq - seq)
     t.handled_seq = max(t.handled_seq, seq)
     return taken + 1
 
 
 @njit(cache=True, nogil=True)
-def _set_newest(t, time_ms, lat, lon, accuracy):
+def _set_newest(t: Track, time_ms: int, lat: float, lon: float, accuracy: float) -> None:
     t.newest_ms = time_ms
     t.newest_lat = lat
     t.newest_lon = lon
@@ -161,7 +184,9 @@ def _set_newest(t, time_ms, lat, lon, accuracy):
 
 
 @njit(cache=True, nogil=True)
-def _refuse(t, source, row, seq, reasons, count, refused):
+def _refuse(
+    t: Track, source: int, row: int, seq: int, reasons: int, count: int, refused: NDArray[np.void]
+) -> int:
     refused[count].source = source
     refused[count].row = row
     refused[count].seq = seq
@@ -171,7 +196,21 @@ def _refuse(t, source, row, seq, reasons, count, refused):
 
 
 @njit(cache=True, nogil=True)
-def filter_fixes(row, seq, time_ms, lat_deg, lon_deg, accuracy_m, now_ms, limits, track, order, is_late, refused):
+def filter_fixes(
+    row: NDArray[np.int32],
+    seq: NDArray[np.int64],
+    time_ms: NDArray[np.int64],
+    lat_deg: NDArray[np.float64],
+    lon_deg: NDArray[np.float64],
+    accuracy_m: NDArray[np.float64],
+    now_ms: int,
+    limits: FilterLimits,
+    track: NDArray[np.void],
+    order: NDArray[np.int64],
+    is_late: NDArray[np.bool_],
+    refused: NDArray[np.void],
+    held_rows: NDArray[np.int32],
+) -> tuple[int, int, int]:
     """Decide on each fix, in order of arrival, and bring `track` (TRACK_ROW per vehicle) up to date.
 
     The source of a fix is its index in the batch, or `-1 - row` for the one that `row` held from an earlier batch.
@@ -179,13 +218,15 @@ def filter_fixes(row, seq, time_ms, lat_deg, lon_deg, accuracy_m, now_ms, limits
     held one and not with the track, the vehicle really is there and both are taken; else the held one is refused.
 
     Outputs: `order`, the sources taken, in the order of the track, `is_late` beside it, and `refused`. Each needs
-    room for two entries a fix, because a fix can also decide on one held before.
+    room for two entries a fix, because a fix can also decide on one held before. `held_rows` are the rows that have
+    held back a fix of this batch, if only for a while; one entry a fix.
 
     Returns:
-        (taken, refusals): how many entries were written to `order` and to `refused`.
+        (taken, refusals, holds): how many entries were written to `order`, to `refused` and to `held_rows`.
     """
     taken = 0
     refusals = 0
+    holds = 0
     for i in range(row.size):
         r = row[i]
         t = track[r]
@@ -210,6 +251,9 @@ def filter_fixes(row, seq, time_ms, lat_deg, lon_deg, accuracy_m, now_ms, limits
             if has_held:  # neither the track nor this one bears it out
                 refusals = _refuse(t, t.held_source, r, t.held_seq, IMPOSSIBLE_JUMP, refusals, refused)
             _hold(t, i, seq[i], time, lat, lon, accuracy)
+            t.held_since_ms = now_ms
+            held_rows[holds] = r
+            holds += 1
             continue
         if agrees and not follows and t.held_ms < time:  # a real jump: both are where the vehicle is
             taken = _take(t, t.held_source, t.held_seq, False, taken, order, is_late)
@@ -222,4 +266,4 @@ def filter_fixes(row, seq, time_ms, lat_deg, lon_deg, accuracy_m, now_ms, limits
         elif has_held:
             refusals = _refuse(t, t.held_source, r, t.held_seq, IMPOSSIBLE_JUMP, refusals, refused)
         t.held_source = NO_SOURCE
-    return taken, refusals
+    return taken, refusals, holds

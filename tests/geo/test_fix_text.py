@@ -24,11 +24,20 @@ def fix_texts() -> st.SearchStrategy[str]:
     )
     optional = {name: st.one_of(st.none(), numbers) for name in NAMES[2:]}
     fix = st.fixed_dictionaries(
-        {"seq": st.integers(-1, 2**53 + 1), "time_ms": st.integers(-(2**62), 2**62), "lat": numbers, "lon": numbers},
+        {
+            "seq": st.integers(-1, 2**53 + 1),
+            "time_ms": st.integers(-(2**62), 2**62),
+            "lat": numbers,
+            "lon": numbers,
+        },
         optional=optional,
     )
-    return st.tuples(fix, st.permutations(range(8)), st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:")])).map(
-        lambda made: json.dumps(dict(sorted(made[0].items(), key=lambda kv: made[1][len(kv[0]) % 8])), separators=made[2])
+    return st.tuples(
+        fix, st.permutations(range(8)), st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t:")])
+    ).map(
+        lambda made: json.dumps(
+            dict(sorted(made[0].items(), key=lambda kv: made[1][len(kv[0]) % 8])), separators=made[2]
+        )
     )
 
 
@@ -50,7 +59,11 @@ def test_what_is_read_is_what_a_json_parser_reads(texts, in_one_frame):
             for column, name in enumerate(NAMES):
                 expected = fix.get(name)
                 got = plain.values[column, read]
-                assert math.isnan(got) if expected is None else got == (0.0 if name == "heading_deg" and expected == 360 else expected)
+                assert (
+                    math.isnan(got)
+                    if expected is None
+                    else got == (0.0 if name == "heading_deg" and expected == 360 else expected)
+                )
             read += 1
     assert read == len(plain.seq)
 
@@ -73,7 +86,10 @@ def test_a_number_is_rounded_correctly_or_declined(value):
 def test_numbers_as_devices_send_them_are_plain():
     """Shortest-form doubles of coordinates hardly ever need the full parser."""
     rng = np.random.default_rng(1)
-    frames = [orjson.dumps({**FIX, "lat": rng.uniform(-90, 90), "lon": rng.uniform(-180, 180)}) for _ in range(5_000)]
+    frames = [
+        orjson.dumps({**FIX, "lat": rng.uniform(-90, 90), "lon": rng.uniform(-180, 180)})
+        for _ in range(5_000)
+    ]
     assert np.count_nonzero(read_plain_fixes(frames, 1).fixes == 1) > 4_950
 
 
@@ -115,6 +131,27 @@ def test_any_bytes_are_survived_and_never_misread(junk, place, byte):
             parsed = orjson.loads(frame)
             assert plain.values[0, 0] == parsed["lat"]
             assert plain.seq[0] == parsed["seq"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.dictionaries(st.text(max_size=4), inner, max_size=3) | st.lists(inner, max_size=3),
+        max_leaves=10,
+    )
+)
+def test_attributes_are_found_from_brace_to_brace(value):
+    """Whatever an object holds, its text is cut out whole; anything that is no object is left to the full parser."""
+    frames = [json.dumps({**FIX, "attributes": value, "altitude_m": 5}).encode(), orjson.dumps(FIX)]
+    plain = read_plain_fixes(frames, 1)
+    if isinstance(value, dict):
+        assert {i: orjson.loads(text) for i, text in plain.attributes.items()} == {0: value}
+        assert plain.values[5, 0] == 5
+    elif value is not None:
+        assert plain.fixes.tolist() == [-1, 1]
+    else:
+        assert (plain.fixes.tolist(), plain.attributes) == ([1, 1], {})
 
 
 def test_a_frame_may_hold_as_many_fixes_as_allowed_and_no_more():

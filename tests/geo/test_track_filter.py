@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,7 +28,13 @@ def batch_of(*fixes: dict) -> PositionBatch:
     """A batch from dicts; seq counts up and time passes a second a fix unless said otherwise."""
     batch = position_batch(len(fixes))
     for i, fix in enumerate(fixes):
-        defaults = {"row": 0, "seq": i, "time_ms": NOW_MS - 60_000 + 1_000 * i, "lat_deg": 37.7, "lon_deg": -122.4}
+        defaults = {
+            "row": 0,
+            "seq": i,
+            "time_ms": NOW_MS - 60_000 + 1_000 * i,
+            "lat_deg": 37.7,
+            "lon_deg": -122.4,
+        }
         for name, value in {**defaults, **fix}.items():
             getattr(batch, name)[i] = value
     return batch
@@ -39,7 +46,9 @@ def fresh_state(rows: int = 4) -> TrackState:
     return state
 
 
-def refusals(batch: PositionBatch, state: TrackState | None = None, now_ms: int = NOW_MS) -> dict[int, Reason]:
+def refusals(
+    batch: PositionBatch, state: TrackState | None = None, now_ms: int = NOW_MS
+) -> dict[int, Reason]:
     """Sequence -> reasons of what is refused."""
     refused = filter_track(state or fresh_state(), batch, now_ms, LIMITS).refused
     return {int(seq): Reason(int(bits)) for seq, bits in zip(refused.seq, refused.reasons, strict=True)}
@@ -57,7 +66,10 @@ def refusals(batch: PositionBatch, state: TrackState | None = None, now_ms: int 
         ({"time_ms": NOW_MS - 86_400_001}, Reason.STALE),
         ({"accuracy_m": 2_000.1}, Reason.POOR_ACCURACY),
         ({"lat_deg": 0.0, "lon_deg": 0.0, "time_ms": NOW_MS + 99_999}, Reason.NULL_ISLAND | Reason.FUTURE),
-        ({"lat_deg": 99.0, "accuracy_m": 1e9, "time_ms": 0}, Reason.INVALID_COORDINATE | Reason.POOR_ACCURACY | Reason.STALE),
+        (
+            {"lat_deg": 99.0, "accuracy_m": 1e9, "time_ms": 0},
+            Reason.INVALID_COORDINATE | Reason.POOR_ACCURACY | Reason.STALE,
+        ),
     ],
 )
 def test_a_fix_is_refused_with_all_its_own_reasons(fix, reason):
@@ -65,7 +77,9 @@ def test_a_fix_is_refused_with_all_its_own_reasons(fix, reason):
     assert refusals(batch_of(fix)) == {0: reason}
 
 
-@pytest.mark.parametrize("fix", [{"lat_deg": 90.0}, {"lon_deg": 180.0}, {"lat_deg": 0.0, "lon_deg": 1e-5}, {"accuracy_m": 2_000.0}])
+@pytest.mark.parametrize(
+    "fix", [{"lat_deg": 90.0}, {"lon_deg": 180.0}, {"lat_deg": 0.0, "lon_deg": 1e-5}, {"accuracy_m": 2_000.0}]
+)
 def test_limits_themselves_are_allowed(fix):
     """A value exactly at its limit is taken."""
     assert refusals(batch_of(fix)) == {}
@@ -74,7 +88,9 @@ def test_limits_themselves_are_allowed(fix):
 def test_the_same_sequence_and_the_same_time_are_duplicates():
     """A sequence that was taken, or the time of the newest fix, is refused as a duplicate, also batches later."""
     state = fresh_state()
-    assert refusals(batch_of({"seq": 5}, {"seq": 5, "time_ms": NOW_MS}, {"seq": 6}), state) == {5: Reason.DUPLICATE}
+    assert refusals(batch_of({"seq": 5}, {"seq": 5, "time_ms": NOW_MS}, {"seq": 6}), state) == {
+        5: Reason.DUPLICATE
+    }
     late = batch_of({"seq": 5, "time_ms": NOW_MS - 70_000})
     assert refusals(late, state) == {5: Reason.DUPLICATE | Reason.OUT_OF_ORDER}
     assert refusals(batch_of({"seq": 9, "time_ms": NOW_MS - 60_000 + 2_000}), state) == {9: Reason.DUPLICATE}
@@ -103,10 +119,13 @@ def test_a_single_teleport_is_refused_when_the_track_goes_on_without_it():
 def test_a_teleport_that_is_borne_out_is_released_in_order(cut):
     """When the next fix agrees with the held one both are taken, also when they come in different batches."""
     whole = batch_of({}, {"lat_deg": 40.0}, {"lat_deg": 40.0001}, {"lat_deg": 40.0002})
-    whole = PositionBatch(*(getattr(whole, n) for n in whole.__slots__[:-1]), attributes={1: b'{"held":1}', 3: b'{"x":3}'})
+    whole = PositionBatch(
+        *(getattr(whole, n) for n in whole.__slots__[:-1]), attributes={1: b'{"held":1}', 3: b'{"x":3}'}
+    )
     state = fresh_state()
     parts = [
-        filter_track(state, whole.take(np.arange(a, b)), NOW_MS, LIMITS).accepted for a, b in ((0, cut), (cut, 4))
+        filter_track(state, whole.take(np.arange(a, b)), NOW_MS, LIMITS).accepted
+        for a, b in ((0, cut), (cut, 4))
     ]
     taken = concatenate(parts)
     assert taken.seq.tolist() == [0, 1, 2, 3]
@@ -127,10 +146,19 @@ def test_nothing_is_acked_past_a_held_fix():
     row = np.array([0])
     filter_track(state, batch_of({}, {"lat_deg": 40.0}), NOW_MS, LIMITS)
     assert state.handled_seq(row).tolist() == [0]
-    gone = state.give_up_held(0)
+    gone = state.give_up_held(row)
     assert (gone.seq.tolist(), gone.reasons.tolist()) == ([1], [Reason.IMPOSSIBLE_JUMP])
     assert state.handled_seq(row).tolist() == [1]
-    assert len(state.give_up_held(0)) == 0
+    assert len(state.give_up_held(row)) == 0
+
+
+def test_what_is_held_for_too_long_is_given_up():
+    """A held fix that nothing follows is refused once it has waited since before the given time."""
+    state = fresh_state()
+    filter_track(state, batch_of({}, {"lat_deg": 40.0}), NOW_MS, LIMITS)
+    assert len(state.give_up_held_before(NOW_MS)) == 0
+    assert state.give_up_held_before(NOW_MS + 1).seq.tolist() == [1]
+    assert state.held().tolist() == []
 
 
 def test_the_token_bucket_refuses_what_is_over_and_fills_again():
@@ -165,7 +193,9 @@ class OracleVehicle:
 def plausible(a: dict, b: dict) -> bool:
     lat_a, lat_b = math.radians(a["lat_deg"]), math.radians(b["lat_deg"])
     lon = math.radians(b["lon_deg"] - a["lon_deg"])
-    angle = math.acos(min(1.0, math.sin(lat_a) * math.sin(lat_b) + math.cos(lat_a) * math.cos(lat_b) * math.cos(lon)))
+    angle = math.acos(
+        min(1.0, math.sin(lat_a) * math.sin(lat_b) + math.cos(lat_a) * math.cos(lat_b) * math.cos(lon))
+    )
     return 6_371_008.8 * angle <= 200.0 + 90.0 * abs(a["time_ms"] - b["time_ms"]) / 1_000
 
 
@@ -225,7 +255,7 @@ def test_any_stream_is_decided_as_the_plain_rules_say(fixes, cuts):
     state = fresh_state()
     taken, refused = [], []
     edges = sorted({0, len(fixes), *(c for c in cuts if c < len(fixes))})
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         result = filter_track(state, batch_of(*fixes[start:stop]), NOW_MS, LIMITS)
         rows_seqs = zip(result.accepted.row.tolist(), result.accepted.seq.tolist(), strict=True)
         taken += list(zip(rows_seqs, result.is_late.tolist(), strict=True))

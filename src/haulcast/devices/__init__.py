@@ -1,0 +1,1 @@
+"""Bytes in: frames of devices, their sessions, and what they hear back."""

@@ -1,0 +1,168 @@
+"""All connected devices: one live connection a vehicle, and what each hears after a tick.
+
+Rejects and errors go out at once. Acks are cumulative, so those of one device are joined: the first after a pause goes
+out at once, the following `ack_interval_ms` apart, which at ten fixes a second halves what the hub has to send.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.track_filter import Refusals, TrackState
+from haulcast.devices import device_frames as frames
+from haulcast.devices.device_frames import BadFrame
+from haulcast.devices.device_session import DeviceSession
+from haulcast.doors.close_codes import CloseCode
+from haulcast.doors.socket_session import Admission
+from haulcast.positions.inbox import Inbox, WaitingFrames
+from haulcast.settings import Settings
+
+CallLater = Callable[[float, Callable[[], Any]], Any]
+
+
+class DeviceSessions:
+    """The devices that are connected now, by row.
+
+    Args:
+        row_of: gives the row of (fleet, vehicle), making room for it in all state.
+        on_gone: called with the row whose last connection has ended.
+        call_later: schedules a call after so many seconds (the event loop's).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        inbox: Inbox,
+        track: TrackState,
+        *,
+        row_of: Callable[[str, str], int],
+        on_gone: Callable[[int], None],
+        now_ms: Callable[[], int],
+        call_later: CallLater,
+    ) -> None:
+        self.inbox = inbox
+        self.bad_frames = 0
+        self._settings = settings
+        self._track = track
+        self._row_of = row_of
+        self._on_gone = on_gone
+        self._now_ms = now_ms
+        self._call_later = call_later
+        self._sessions: dict[int, DeviceSession] = {}
+        self._uneasy: dict[int, DeviceSession] = {}  # those whose last frame was bad
+        self._acked_ms = np.empty(0, np.int64)
+        self._to_ack = np.empty(0, np.int32)
+        self._has_timer = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def session_factory(self, admission: Admission) -> DeviceSession:
+        """A session for a device that has passed the door; its claims name the vehicle."""
+        claims = admission.claims
+        return DeviceSession(self, admission, self._row_of(claims.fleet, claims.vehicle or ""))
+
+    def enter(self, session: DeviceSession) -> None:
+        """The newer connection of a vehicle wins; the older one is told why."""
+        row = session.row
+        older = self._sessions.get(row)
+        self._sessions[row] = session
+        if older is not None and older.link is not None:
+            older.link.close(CloseCode.REPLACED, "a newer connection of this vehicle took over")
+        seq = int(self._track.handled_seq(np.array([row]))[0])
+        session.say(frames.welcome_text(session.vehicle, seq, self._now_ms()), is_text=True)
+
+    def leave(self, session: DeviceSession) -> None:
+        """A connection has ended; nothing to do for one that was replaced."""
+        if self._sessions.get(session.row) is session:
+            del self._sessions[session.row]
+            self._uneasy.pop(session.row, None)
+            self._on_gone(session.row)
+
+    def disconnect(self, row: int, code: int, reason: str) -> None:
+        """Say goodbye to one vehicle's device, if it is connected."""
+        session = self._sessions.get(row)
+        if session is not None and session.link is not None:
+            session.link.close(code, reason)
+
+    def on_frames(self, waiting: WaitingFrames, bad: Sequence[BadFrame]) -> None:
+        """Tell the senders of bad frames what was wrong; close those that send nothing else."""
+        if not bad and not self._uneasy:
+            return
+        self.bad_frames += len(bad)
+        errors = {frame.frame: frame.error for frame in bad}
+        watched = {self._row(waiting.tags[frame]) for frame in errors} | self._uneasy.keys()
+        for i, tag in enumerate(waiting.tags):
+            row = self._row(tag)
+            session = self._sessions.get(row) if row in watched else None
+            if session is None:
+                continue
+            if i not in errors:
+                session.bad_in_a_row = 0
+                self._uneasy.pop(row, None)
+                continue
+            session.bad_in_a_row += 1
+            self._uneasy[row] = session
+            session.say_error(errors[i])
+            if session.bad_in_a_row >= self._settings.bad_frames and session.link is not None:
+                session.link.close(CloseCode.BAD_FRAMES, f"{session.bad_in_a_row} bad frames in a row")
+
+    @staticmethod
+    def _row(tag: int) -> int:
+        return tag if tag >= 0 else -1 - tag
+
+    def on_refused(self, refused: Refusals) -> None:
+        """Tell each device which of its fixes were refused, with all reasons."""
+        if not len(refused):
+            return
+        order = np.argsort(refused.row, kind="stable")
+        rows, starts = np.unique(refused.row[order], return_index=True)
+        for row, index in zip(rows.tolist(), np.split(order, starts[1:]), strict=True):
+            session = self._sessions.get(row)
+            if session is not None:
+                encode = frames.reject_binary if session.is_binary else frames.reject_text
+                session.say(encode(refused.seq[index], refused.reasons[index]), is_text=not session.is_binary)
+
+    def on_taken(self, rows: NDArray[np.int32]) -> None:
+        """Ack what was taken from these rows, now or when their next ack is due."""
+        self._to_ack = (
+            np.unique(np.concatenate([self._to_ack, rows])) if len(self._to_ack) else np.unique(rows)
+        )
+        self._send_acks()
+
+    def _send_acks(self) -> None:
+        rows = self._to_ack
+        if not len(rows):
+            return
+        now_ms = self._now_ms()
+        if rows[-1] >= len(self._acked_ms):
+            grown = np.zeros(max(64, 2 * int(rows[-1])), np.int64)
+            grown[: len(self._acked_ms)] = self._acked_ms
+            self._acked_ms = grown
+        is_due = self._acked_ms[rows] <= now_ms - self._settings.ack_interval_ms
+        due = rows[is_due]
+        self._to_ack = rows[~is_due]
+        self._acked_ms[due] = now_ms
+        sessions = self._sessions
+        for row, seq in zip(due.tolist(), self._track.handled_seq(due).tolist(), strict=True):
+            session = sessions.get(row)
+            if session is None or seq < 0:
+                continue
+            if session.is_binary:
+                session.say(frames.ack_binary(seq), is_text=False)
+            else:
+                session.say(frames.ack_text(seq), is_text=True)
+        if len(self._to_ack) and not self._has_timer:
+            self._has_timer = True
+            self._call_later(self._settings.ack_interval_ms / 1000, self._on_timer)
+
+    def ack_all(self) -> None:
+        """Send every ack that waits for its interval; for the end."""
+        self._acked_ms[self._to_ack] = 0
+        self._send_acks()
+
+    def _on_timer(self) -> None:
+        self._has_timer = False
+        self._send_acks()

@@ -1,0 +1,1 @@
+"""Rows and batches: which vehicle has which row, what waits for the next tick, each vehicle's newest fix."""

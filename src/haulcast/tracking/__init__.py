@@ -1,0 +1,1 @@
+"""The heart: one pure step a tick, and the loop that turns it."""

@@ -1,0 +1,120 @@
+"""The tick loop without sockets: when it turns, what it counts, and that one bad listener stops nobody."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import orjson
+import pytest
+
+from geo.fence_set import build_fence_set
+from geo.track_filter import FilterLimits
+from haulcast.devices.device_frames import decode_frames
+from haulcast.fences.watch import FenceWatch
+from haulcast.positions.inbox import Inbox
+from haulcast.tracking.loop import TickLoop
+from haulcast.tracking.step import HubState
+
+NOW_MS = 1_790_000_000_000
+LIMITS = FilterLimits(60_000, 10**9, 90.0, 200.0, 2_000.0, 1e6, 1e6)
+
+
+@pytest.fixture
+def hub():
+    """A loop whose clock and timers the test turns."""
+    made = SimpleNamespace(now_s=100.0, timers=[], results=[], inbox=Inbox(10**6))
+    made.state = HubState(FenceWatch(first_visit=1))
+    made.state.ensure_rows(8, np.zeros(8, np.int32))
+    fences = build_fence_set([], 0)
+    made.listeners = [made.results.append]
+    made.loop = TickLoop(
+        made.state, made.inbox, limits=LIMITS, tick_ms=20, step_fixes=100,
+        decode=lambda waiting, now_ms: decode_frames(waiting, now_ms, 1_000)[0],
+        fence_set=lambda: fences, listeners=made.listeners,
+        now_ms=lambda: NOW_MS + int(made.now_s * 1000), monotonic_s=lambda: made.now_s,
+        call_later=lambda delay_s, call: made.timers.append((delay_s, call)),
+    )  # fmt: skip
+    return made
+
+
+def put(hub, row: int, seq: int, **values) -> None:
+    fix = {"seq": seq, "time_ms": NOW_MS + 100_000 + 100 * seq, "lat": 37.0, "lon": -122.0, **values}
+    assert hub.inbox.put(row, orjson.dumps(fix))
+
+
+def turn(hub) -> float:
+    """Let the planned call happen when it is due; how long it had to wait."""
+    ((delay_s, call),) = hub.timers
+    hub.timers.clear()
+    hub.now_s += delay_s
+    call()
+    return delay_s
+
+
+def test_the_first_frame_is_stepped_at_once_and_the_next_after_a_tick(hub):
+    """A quiet hub answers without waiting; under load a step takes all that has come within the tick."""
+    put(hub, 0, 0)
+    assert turn(hub) == 0.0
+    for seq in range(1, 5):
+        put(hub, 0, seq)
+    assert turn(hub) == pytest.approx(0.02)
+    assert [len(result.accepted) for result in hub.results] == [1, 4]
+    assert hub.timers == []
+
+
+def test_a_backlog_is_cut_into_steps_and_none_of_it_is_lost(hub):
+    """More than a step's worth goes on at once, after the sockets have had their turn."""
+    for seq in range(500):
+        put(hub, seq % 8, seq)
+    turn(hub)
+    while hub.timers:
+        assert turn(hub) == 0.0
+    assert len(hub.results) > 2
+    assert sum(len(result.accepted) for result in hub.results) == hub.loop.counters.accepted == 500
+
+
+def test_sent_is_accepted_and_refused_and_held(hub):
+    """Every fix is counted once, refused ones by reason."""
+    put(hub, 0, 0)
+    put(hub, 0, 0)
+    put(hub, 0, 1, lat=0.0, lon=0.0)
+    put(hub, 0, 2, time_ms=NOW_MS + 99_000)
+    put(hub, 0, 3, lat=50.0)
+    turn(hub)
+    counters = hub.loop.counters
+    assert (counters.fixes, counters.accepted, counters.late, counters.refused) == (5, 2, 1, 2)
+    assert len(hub.state.track.held()) == 1
+    counters.count_refused(hub.state.track.give_up_held(np.array([0])))
+    assert counters.fixes == counters.accepted + counters.refused
+
+
+def test_a_listener_that_fails_stops_neither_the_others_nor_the_next_tick(hub, capsys):
+    """The failure is logged with its trace."""
+
+    def broken(result):
+        raise RuntimeError("broken on purpose")
+
+    hub.listeners.insert(0, broken)
+    put(hub, 0, 0)
+    turn(hub)
+    put(hub, 0, 1)
+    turn(hub)
+    assert len(hub.results) == 2
+    assert "broken on purpose" in capsys.readouterr().out
+
+
+def test_newest_first_arrival_ends_with_the_newest_position(hub):
+    """Out-of-order fixes never move a marker back."""
+    for seq in range(50):
+        put(hub, 0, seq, time_ms=NOW_MS + 100_000 - 1_000 * seq, lat=37.0 + 0.001 * seq)
+        turn(hub)
+    assert hub.state.last.lat_deg[0] == 37.0
+    assert hub.state.last.time_ms[0] == NOW_MS + 100_000
+    assert [result.moved_rows.tolist() for result in hub.results] == [[0]] + [[]] * 49
+
+
+def test_finish_steps_all_that_waits(hub):
+    """Nothing that was received is left behind at the end."""
+    for seq in range(300):
+        put(hub, 0, seq)
+    hub.loop.finish()
+    assert hub.loop.counters.accepted == 300
