@@ -1,0 +1,88 @@
+"""What a `LiveClient` yields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bbox = tuple[float, float, float, float]
+"""West, south, east, north, degrees; west > east crosses the antimeridian."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The connection came up or was lost; while it is down the client comes back by itself and the view is stale."""
+
+    is_up: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Newest fixes as columns of one length; a snapshot replaces everything that was there."""
+
+    is_snapshot: bool
+    time_ms: int  # when the hub sent it
+    number: NDArray[np.int64]  # the vehicle's number on the wire
+    vehicle: list[str]
+    fix_time_ms: NDArray[np.int64]
+    lat_deg: NDArray[np.float64]
+    lon_deg: NDArray[np.float64]
+    speed_mps: NDArray[np.float64]  # NaN: unknown
+    heading_deg: NDArray[np.float64]  # NaN: unknown
+    gone: list[str] = field(default_factory=list)  # left the view
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """H3 aggregates as columns of one length, in place of vehicles at low zoom."""
+
+    is_snapshot: bool
+    time_ms: int
+    resolution: int
+    cell: list[str]  # H3 index, hexadecimal
+    lat_deg: NDArray[np.float64]
+    lon_deg: NDArray[np.float64]
+    count: NDArray[np.int64]
+    speed_mps: NDArray[np.float64]  # mean; NaN: unknown
+    gone: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fence event; `offset` numbers the fleet's events within `epoch`."""
+
+    epoch: str
+    offset: int
+    event: str  # enter, exit
+    cause: str
+    visit: int
+    vehicle: str
+    fence: str
+    name: str
+    time_ms: int
+    lat_deg: float
+    lon_deg: float
+    fix_time_ms: int
+    fields: Mapping[str, object]  # the whole message
+
+
+@dataclass(frozen=True, slots=True)
+class EventGap:
+    """Events after `since_offset` of `epoch` may have been missed; what follows goes on from now."""
+
+    epoch: str
+    since_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveError:
+    """The hub refused a command."""
+
+    code: str
+    reason: str
+    field: str | None = None
+
+
+LiveUpdate = Connection | Positions | Clusters | Event | EventGap | LiveError

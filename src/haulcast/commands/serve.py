@@ -1,0 +1,49 @@
+"""`haulcast serve`: run the hub until it is told to stop."""
+
+import argparse
+import asyncio
+import signal
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from haulcast.app import Hub
+from haulcast.logs import configure_logs
+from haulcast.settings import read_settings
+
+log = structlog.get_logger("haulcast.serve")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only what cannot be a setting: where the settings are."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a TOML file of settings; HAULCAST_* in the environment win",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; a second signal ends at once."""
+    settings = read_settings(arguments.config)
+    configure_logs(settings)
+    return uvloop.run(_serve(Hub(settings)))
+
+
+async def _serve(hub: Hub) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, loop, stop, number)
+    async with hub.running():
+        await stop.wait()
+        log.info("stopping", within_s=hub.settings.stop_timeout_s)
+    log.info("stopped")
+    return 0
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, number: signal.Signals) -> None:
+    stop.set()
+    loop.remove_signal_handler(number)  # the next one has its usual effect

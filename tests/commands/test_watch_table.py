@@ -1,0 +1,42 @@
+"""The table of `haulcast watch`."""
+
+from io import StringIO
+from math import nan
+
+from rich.console import Console
+
+from haulcast.client import Cluster, Connection, Event, LiveClient, Vehicle
+from haulcast.commands.watch import Seen, table_of
+
+
+def shown(live: LiveClient, seen: Seen) -> str:
+    """The table as text."""
+    console = Console(file=StringIO(), width=140)
+    console.print(table_of(live, seen, 12_000, 2))
+    return console.file.getvalue()
+
+
+def test_newest_vehicles_first_with_their_last_event() -> None:
+    """Rows are limited, unknown is empty, and the caption counts all and says how fresh it is."""
+    live, seen = LiveClient("ws://nowhere", "token"), Seen()
+    live.vehicles.update(
+        old=Vehicle(1_000, 1, 1, nan, nan),
+        new=Vehicle(11_000, 37.5, -122.5, 13.44, 90),
+        mid=Vehicle(9_000, 2, 2, 0, 0),
+    )
+    seen.note(Connection(True))
+    seen.note(Event("e", 1, "enter", "moved", 1, "new", "depot", "Depot", 1, 0, 0, 1, {}))
+    text = shown(live, seen)
+    assert text.index("new") < text.index("mid")
+    assert "old" not in text.replace("is old", "")
+    assert all(part in text for part in ("13.4", "90", "1.0", "enter Depot", "live: 3 vehicles", "1 events"))
+    seen.note(Connection(False, "4000"))
+    assert "reconnecting (4000)" in shown(live, seen)
+
+
+def test_clusters_have_a_table_of_their_own() -> None:
+    """Largest first."""
+    live = LiveClient("ws://nowhere", "token")
+    live.clusters.update(small=Cluster(1, 1, 2, nan), large=Cluster(1, 1, 31, 9.0))
+    text = shown(live, Seen())
+    assert text.index("large") < text.index("small")
