@@ -30,42 +30,76 @@ class Settings:
         "development", "production refuses to start without a token secret of its own"
     )
     host: str = _setting("127.0.0.1", "address that both ports listen on; 0.0.0.0 for all")
-    http_port: int = _setting(8000, "page, REST, and the sockets once more for one-port hosts", least=0, most=65535)
+    http_port: int = _setting(
+        8000, "page, REST, and the sockets once more for one-port hosts", least=0, most=65535
+    )
     hub_port: int = _setting(8001, "the fast lane: device and live sockets", least=0, most=65535)
     data_dir: str = _setting("var", "where the embedded database and the development secret live")
     database_url: str = _setting("", "postgresql://...; empty: the embedded PostgreSQL in data_dir")
-    token_secret: str = _setting("", "signs tokens (HS256), at least 32 bytes; empty: made at first start (development)")
+    token_secret: str = _setting(
+        "", "signs tokens (HS256), at least 32 bytes; empty: made at first start (development)"
+    )
     log_format: Literal["console", "json"] = _setting("console", "json for collectors")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level that is written")
     summary_interval_s: float = _setting(10.0, "one log line of ticks and fixes each", least=0.1, most=3600)
 
     tick_ms: int = _setting(20, "longest wait before waiting fixes are stepped", least=1, most=1000)
-    step_fixes: int = _setting(20_000, "most fixes in one step, so that a backlog cannot stall the loop", least=100, most=1_000_000)
-    inbox_bytes: int = _setting(64 * 2**20, "frames waiting for a tick; beyond it devices are told to come back", least=2**20, most=2**32)
+    step_fixes: int = _setting(
+        20_000, "most fixes in one step, so that a backlog cannot stall the loop", least=100, most=1_000_000
+    )
+    inbox_bytes: int = _setting(
+        64 * 2**20,
+        "frames waiting for a tick; beyond it devices are told to come back",
+        least=2**20,
+        most=2**32,
+    )
     stop_timeout_s: float = _setting(30.0, "graceful stop ends after this at the latest", least=1, most=600)
 
     frame_bytes: int = _setting(262_144, "largest frame taken from a socket", least=1024, most=16 * 2**20)
     frame_fixes: int = _setting(1_000, "most fixes in one frame", least=1, most=100_000)
-    device_rate_per_s: float = _setting(100.0, "fixes a second a device may send for long", least=0.1, most=1e6)
-    device_burst: float = _setting(20_000.0, "fixes a device may send at once, as after an hour without network", least=1, most=1e7)
+    device_rate_per_s: float = _setting(
+        100.0, "fixes a second a device may send for long", least=0.1, most=1e6
+    )
+    device_burst: float = _setting(
+        20_000.0, "fixes a device may send at once, as after an hour without network", least=1, most=1e7
+    )
     bad_frames: int = _setting(10, "bad frames in a row that close the connection", least=1, most=10_000)
-    idle_timeout_s: float = _setting(120.0, "silence after which a socket is pinged, and again the wait for its pong", least=1, most=86_400)
+    idle_timeout_s: float = _setting(
+        120.0, "silence after which a socket is pinged, and again the wait for its pong", least=1, most=86_400
+    )
     handshake_timeout_s: float = _setting(10.0, "slow handshakes are cut off", least=0.1, most=60)
-    ack_interval_ms: int = _setting(200, "acks of one device are at least this far apart; the first comes at once", least=0, most=10_000)
-    read_buffer_bytes: int = _setting(1024, "first read buffer of a socket; grows when needed", least=256, most=65_536)
+    ack_interval_ms: int = _setting(
+        200, "acks of one device are at least this far apart; the first comes at once", least=0, most=10_000
+    )
+    read_buffer_bytes: int = _setting(
+        1024, "first read buffer of a socket; grows when needed", least=256, most=65_536
+    )
 
     future_ms: int = _setting(60_000, "a fix further ahead of our clock is refused", least=0, most=86_400_000)
-    late_ms: int = _setting(30 * 86_400_000, "a fix older than this is stale and refused", least=60_000, most=3_153_600_000_000)
-    speed_limit_mps: float = _setting(90.0, "faster between two fixes is an impossible jump", least=1, most=2_000)
+    late_ms: int = _setting(
+        30 * 86_400_000, "a fix older than this is stale and refused", least=60_000, most=3_153_600_000_000
+    )
+    speed_limit_mps: float = _setting(
+        90.0, "faster between two fixes is an impossible jump", least=1, most=2_000
+    )
     jump_slack_m: float = _setting(200.0, "distance always allowed between two fixes", least=0, most=100_000)
-    accuracy_limit_m: float = _setting(2_000.0, "a fix that admits a larger error is refused", least=1, most=1e6)
+    hold_s: float = _setting(
+        60.0, "a jump that no further fix bears out is refused after this", least=0.1, most=86_400
+    )
+    accuracy_limit_m: float = _setting(
+        2_000.0, "a fix that admits a larger error is refused", least=1, most=1e6
+    )
 
     cluster_below_zoom: float = _setting(7.0, "below it a view gets H3 aggregates", least=0, most=24)
     view_rate_hz: float = _setting(50.0, "highest rate a subscriber gets", least=0.1, most=1000)
     cluster_rate_hz: float = _setting(2.0, "highest rate of aggregates", least=0.05, most=50)
     event_log: int = _setting(100_000, "fence events kept per fleet for resume", least=1, most=10_000_000)
-    send_buffer_bytes: int = _setting(262_144, "a subscriber with more waiting gets nothing until it has read", least=4096, most=2**30)
-    stalled_s: float = _setting(300.0, "a subscriber that reads nothing for so long is closed as slow", least=1, most=86_400)
+    send_buffer_bytes: int = _setting(
+        262_144, "a subscriber with more waiting gets nothing until it has read", least=4096, most=2**30
+    )
+    stalled_s: float = _setting(
+        300.0, "a subscriber that reads nothing for so long is closed as slow", least=1, most=86_400
+    )
 
 
 _FIELDS = {f.name: f for f in fields(Settings)}
@@ -98,14 +132,20 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text())
     except OSError as error:
-        raise SettingError("setting_file", f"settings file {file} cannot be read: {error.strerror}") from error
+        raise SettingError(
+            "setting_file", f"settings file {file} cannot be read: {error.strerror}"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingError("setting_file", f"settings file {file} is not TOML: {error}") from error
 
 
 def _known(name: str, where: str) -> Any:
     if name not in _FIELDS:
-        raise SettingError("unknown_setting", f"setting {name!r} {where} is unknown; known are {', '.join(_FIELDS)}", field=name)
+        raise SettingError(
+            "unknown_setting",
+            f"setting {name!r} {where} is unknown; known are {', '.join(_FIELDS)}",
+            field=name,
+        )
     return _FIELDS[name]
 
 
@@ -124,7 +164,11 @@ def _checked(name: str, value: Any, where: str) -> Any:
     if get_origin(known.type) is Literal:
         allowed = get_args(known.type)
         if value not in allowed:
-            raise SettingError("bad_setting", f"setting {name} {where} is {value!r}; allowed are {', '.join(allowed)}", field=name)
+            raise SettingError(
+                "bad_setting",
+                f"setting {name} {where} is {value!r}; allowed are {', '.join(allowed)}",
+                field=name,
+            )
         return value
     if known.type is float and type(value) is int:
         value = float(value)
@@ -133,7 +177,9 @@ def _checked(name: str, value: Any, where: str) -> Any:
     shown = "(hidden)" if name in {"token_secret", "database_url"} else repr(value)
     # `not (a <= b <= c)` also catches NaN
     if type(value) is not known.type or (least is not None and not least <= value <= most):
-        raise SettingError("bad_setting", f"setting {name} {where} is {shown}; allowed is {allowed_words}", field=name)
+        raise SettingError(
+            "bad_setting", f"setting {name} {where} is {shown}; allowed is {allowed_words}", field=name
+        )
     return value
 
 
@@ -141,7 +187,9 @@ def _check_together(settings: Settings) -> None:
     secret_bytes = len(settings.token_secret.encode())
     if settings.token_secret and secret_bytes < 32:
         raise SettingError(
-            "bad_setting", f"setting token_secret has {secret_bytes} bytes; allowed are 32 or more", field="token_secret"
+            "bad_setting",
+            f"setting token_secret has {secret_bytes} bytes; allowed are 32 or more",
+            field="token_secret",
         )
     if settings.environment == "production" and not settings.token_secret:
         raise SettingError(

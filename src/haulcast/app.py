@@ -1,0 +1,305 @@
+"""The composition root: the only file that knows every concrete class, and the order in which they start and stop."""
+
+import asyncio
+import contextlib
+import functools
+import secrets
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from geo import fence_match, fence_transitions, fix_text, track_filter
+from geo.positions import PositionBatch
+from geo.track_filter import FilterLimits, Reason
+from haulcast import clock, status_api
+from haulcast.database.pool import Database, open_database
+from haulcast.devices.device_frames import decode_frames
+from haulcast.devices.device_sessions import DeviceSessions
+from haulcast.doors import problems
+from haulcast.doors.close_codes import CloseCode
+from haulcast.doors.fast_server import serve_fast_socket
+from haulcast.doors.handshake import Door, SocketPath
+from haulcast.doors.page_socket import PageSockets
+from haulcast.doors.socket_session import Admission, Claims, SocketSession
+from haulcast.doors.tokens import TokenBook, read_or_make_secret
+from haulcast.doors.uvicorn_protocols import uvicorn_options
+from haulcast.doors.wire import DEVICE_PATH, LIVE_PATH
+from haulcast.errors import SettingError, StoreError
+from haulcast.fences import fence_api
+from haulcast.fences.catalogue import FenceCatalogue
+from haulcast.fences.fence_edits import fence_edits
+from haulcast.fences.fence_store_postgres import PostgresFenceStore
+from haulcast.fences.watch import FenceWatch
+from haulcast.live_map import fan_out as live_fan_out
+from haulcast.live_map.fan_out import FanOut
+from haulcast.live_map.live_session import LiveSession
+from haulcast.positions.inbox import Inbox, WaitingFrames
+from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.settings import Settings
+from haulcast.tracking.loop import TickLoop
+from haulcast.tracking.step import HubState, StepResult
+from haulcast.vehicles import vehicle_api
+from haulcast.vehicles.vehicle_registry import VehicleRegistry, vehicle_registry
+from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
+
+log = structlog.get_logger("haulcast.hub")
+
+WEB = Path(__file__).parent / "live_map" / "web"
+BACKLOG = 2048
+HOLD_SWEEP_S = 1.0
+
+
+class Hub:
+    """Everything of one process, wired: sockets -> inbox -> tick -> sessions and maps."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._tokens = TokenBook(read_or_make_secret(settings))
+        self._rows = VehicleRows()
+        self._state = HubState(FenceWatch(first_visit=clock.epoch_ms() * 1000))
+        self._inbox = Inbox(settings.inbox_bytes)
+        self._is_warm = False
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start, serve for the time of the block, and stop: ticks done, everybody told to come back.
+
+        Raises:
+            HaulcastError: a setting, the database or an address is not usable.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            http_socket = stack.enter_context(_listening(self.settings.host, self.settings.http_port))
+            warming = asyncio.create_task(asyncio.to_thread(warm_up))
+            stack.callback(warming.cancel)
+            database = await stack.enter_async_context(open_database(self.settings))
+            registry = await stack.enter_async_context(vehicle_registry(PostgresVehicleStore(database)))
+            await warming
+            self._catalogue = FenceCatalogue(self._rows.fleet_number_of, on_swap=self._on_fences_changed)
+            self._fence_edits = await stack.enter_async_context(
+                fence_edits(PostgresFenceStore(database), self._catalogue)
+            )
+            self._wire(database, registry)
+            self._is_warm = True
+            page_sockets = PageSockets(self._door, self.settings)
+            await stack.enter_async_context(self._serving_http(http_socket, database, page_sockets))
+            host, port = self.settings.host, self.settings.hub_port
+            with _address("hub_port", host, port):
+                fast = await serve_fast_socket(host, port, self.settings, self._door)
+            for chore in (self._summarise(), self._give_up_held()):
+                stack.callback(asyncio.create_task(chore).cancel)
+            log.info(
+                "ready",
+                http_port=http_socket.getsockname()[1],
+                hub_port=fast.port,
+                fences=len(self._catalogue),
+                database=database.name,
+            )
+            try:
+                yield
+            finally:
+                self._loop.finish()
+                self._sessions.ack_all()
+                goodbye = (CloseCode.GOING_AWAY, "the hub stops; come back", self.settings.stop_timeout_s / 3)
+                await asyncio.gather(fast.stop(*goodbye), page_sockets.stop(*goodbye))
+
+    def _wire(self, database: Database, registry: VehicleRegistry) -> None:
+        """Make the stations and pass each what must flow up to it."""
+        loop = asyncio.get_running_loop()
+        self._registry = registry
+        self._vehicle_store = PostgresVehicleStore(database)
+        self._sessions = DeviceSessions(
+            self.settings, self._inbox, self._state.track,
+            row_of=self._row_of, on_gone=self._on_device_gone, now_ms=clock.epoch_ms, call_later=loop.call_later,
+        )  # fmt: skip
+        self._fan_out = FanOut(
+            self.settings, self._state.last, self._rows, epoch=secrets.token_hex(6),
+            fence_label=lambda handle: (self._catalogue.id_of(handle), self._catalogue.name_of(handle)),
+            now_ms=clock.epoch_ms, call_later=loop.call_later,
+        )  # fmt: skip
+        self._loop = TickLoop(
+            self._state, self._inbox,
+            limits=FilterLimits(*(getattr(self.settings, name) for name in FilterLimits._fields)),
+            tick_ms=self.settings.tick_ms, step_fixes=self.settings.step_fixes,
+            decode=self._decode, fence_set=lambda: self._catalogue.current,
+            listeners=[self._tell_devices, self._fan_out.on_step],
+            now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
+        )  # fmt: skip
+        self._door = Door(
+            {
+                DEVICE_PATH: SocketPath(frozenset({"device"}), self._device_session),
+                LIVE_PATH: SocketPath(frozenset({"viewer", "dispatcher", "admin"}), self._live_session),
+            },
+            self._tokens.verify,
+        )
+
+    def _device_session(self, admission: Admission) -> SocketSession:
+        self._registry.seen(admission.claims.fleet, admission.claims.vehicle or "")
+        return self._sessions.session_factory(admission)
+
+    def _live_session(self, admission: Admission) -> SocketSession:
+        return LiveSession(self._fan_out, self.settings, admission)
+
+    def _row_of(self, fleet: str, vehicle: str) -> int:
+        row = self._rows.row_of(fleet, vehicle)
+        self._state.ensure_rows(len(self._rows), self._rows.fleet_number)
+        return row
+
+    def _decode(self, waiting: WaitingFrames, received_ms: int) -> PositionBatch:
+        batch, bad = decode_frames(waiting, received_ms, self.settings.frame_fixes)
+        self._sessions.on_frames(waiting, bad)
+        return batch
+
+    def _tell_devices(self, result: StepResult) -> None:
+        self._sessions.on_refused(result.refused)
+        self._sessions.on_taken(result.accepted.row)
+
+    def _on_fences_changed(self) -> None:
+        if self._is_warm:  # before, the stored fences are being read, and nothing ticks yet
+            self._loop.wake()
+
+    def _on_device_gone(self, row: int) -> None:
+        self._loop.counters.count_refused(self._state.track.give_up_held(np.array([row])))
+
+    def _position_of(self, fleet: str, vehicle: str) -> dict[str, Any] | None:
+        row = self._rows.find(fleet, vehicle)
+        return None if row is None else self._state.last.of(row)
+
+    def _forget(self, fleet: str, vehicle: str) -> None:
+        self._registry.forget(fleet, vehicle)
+        row = self._rows.find(fleet, vehicle)
+        if row is not None:
+            self._sessions.disconnect(row, CloseCode.DELETED, "this vehicle was deleted")
+            self._state.last.forget(row)
+            self._fan_out.forget(row)
+
+    def _verify(self, token: str) -> Claims:
+        return self._tokens.verify(token, clock.epoch_ms())
+
+    @contextlib.asynccontextmanager
+    async def _serving_http(
+        self, listening: socket.socket, database: Database, page_sockets: PageSockets
+    ) -> AsyncIterator[None]:
+        checks: dict[str, status_api.Check] = {
+            "database": functools.partial(_database_trouble, database),
+            "kernels": self._kernel_trouble,
+        }
+        routes: list[BaseRoute] = [
+            *status_api.routes(self._verify, checks, self._counters),
+            *fence_api.routes(self._fence_edits, self._verify),
+            *vehicle_api.routes(self._vehicle_store, self._verify, self._position_of, self._forget),
+            *page_sockets.routes(),
+            Mount("/", StaticFiles(directory=WEB, html=True)),
+        ]
+        application = Starlette(routes=routes, exception_handlers=problems.exception_handlers())
+        config = uvicorn.Config(
+            application, lifespan="off", backlog=BACKLOG, timeout_graceful_shutdown=int(self.settings.stop_timeout_s / 3),
+            **uvicorn_options(self.settings),
+        )  # fmt: skip
+        server = _HttpServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+
+    async def _kernel_trouble(self) -> str | None:
+        return None if self._is_warm else "the kernels are being compiled"
+
+    def _counters(self) -> dict[str, Any]:
+        counters = self._loop.counters
+        return {
+            "ticks": counters.ticks,
+            "fixes": counters.fixes,
+            "accepted": counters.accepted,
+            "late": counters.late,
+            "refused": counters.refused,
+            "held": len(self._state.track.held()),
+            "refused_by_reason": {
+                (reason.name or "").lower(): int(count)
+                for reason, count in zip(Reason, counters.refused_by_reason, strict=True)
+            },
+            "bad_frames": self._sessions.bad_frames,
+            "fence_events": counters.fence_events,
+            "devices": len(self._sessions),
+            "vehicles": len(self._rows),
+            "fences": len(self._catalogue),
+            "map": self._fan_out.counters,
+        }
+
+    async def _give_up_held(self) -> None:
+        """Refuse jumps that were held back for too long, and tell their devices."""
+        while True:
+            await asyncio.sleep(HOLD_SWEEP_S)
+            refused = self._state.track.give_up_held_before(
+                clock.epoch_ms() - int(self.settings.hold_s * 1000)
+            )
+            self._loop.counters.count_refused(refused)
+            self._sessions.on_refused(refused)
+
+    async def _summarise(self) -> None:
+        """One line each interval in which something happened."""
+        before = self._counters()
+        while True:
+            await asyncio.sleep(self.settings.summary_interval_s)
+            now, counters = self._counters(), self._loop.counters
+            if now["fixes"] > before["fixes"] or now["devices"] != before["devices"]:
+                counted = ("ticks", "fixes", "accepted", "late", "refused", "fence_events", "bad_frames")
+                log.info(
+                    "ticks", **{name: now[name] - before[name] for name in counted}, devices=now["devices"],
+                    subscribers=now["map"]["subscribers"], longest_step_ms=round(counters.longest_step_s * 1000, 1),
+                )  # fmt: skip
+            counters.longest_step_s = 0.0
+            before = now
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: `haulcast serve` decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def _address(setting: str, host: str, port: int) -> Iterator[None]:
+    """Says which setting is wrong when an address cannot be listened on."""
+    try:
+        yield
+    except OSError as error:
+        reason = (
+            f"setting {setting} is {port}, but {host}:{port} cannot be listened on: {error.strerror or error}"
+        )
+        raise SettingError("bad_setting", reason, field=setting) from error
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket, taken before anything slow starts, so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with _address("http_port", host, port):
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    with listening:
+        yield listening
+
+
+async def _database_trouble(database: Database) -> str | None:
+    try:
+        await database.ping()
+    except StoreError as error:
+        return error.reason
+    return None
+
+
+def warm_up() -> None:
+    """Compile, or load from the cache, every kernel that a tick calls; seconds with a cache, a minute without."""
+    for module in (fix_text, track_filter, fence_match, fence_transitions, live_fan_out):
+        module.warm_up()
