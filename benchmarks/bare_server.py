@@ -1,4 +1,4 @@
-"""The peer: a picows server that only receives, and sends bytes that were made before. Its own process.
+"""The peer: a picows server that only receives (any path), acks (/v1/device), and sends bytes made before (/v1/live).
 
 Commands on standard input, one JSON object a line: {"do":"listen"}, {"do":"count"},
 {"do":"broadcast","bytes":N,"every_ms":M} (to every socket on /v1/live), {"do":"quiet"}.
@@ -16,11 +16,23 @@ subscribers: set[WSTransport] = set()
 counts = {"received": 0, "sent": 0}
 
 
+ACK = b'{"type":"ack","seq":1000}'
+
+
 class Receiver(WSListener):
     """Counts frames, nothing else."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002, D102
         counts["received"] += 1
+
+
+class Acker(WSListener):
+    """Answers every frame with an ack."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002, D102
+        counts["received"] += 1
+        counts["sent"] += 1
+        transport.send(WSMsgType.TEXT, ACK)
 
 
 class Subscriber(WSListener):
@@ -34,7 +46,9 @@ class Subscriber(WSListener):
 
 
 def _listener(request: WSUpgradeRequest) -> WSListener:
-    return Subscriber() if request.path.startswith(b"/v1/live") else Receiver()
+    if request.path.startswith(b"/v1/live"):
+        return Subscriber()
+    return Acker() if request.path.startswith(b"/v1/device") else Receiver()
 
 
 async def _broadcast(size: int, every_ms: float) -> None:

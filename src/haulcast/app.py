@@ -55,6 +55,7 @@ log = structlog.get_logger("haulcast.hub")
 WEB = Path(__file__).parent / "live_map" / "web"
 BACKLOG = 2048
 HOLD_SWEEP_S = 1.0
+LOAD_WINDOW_S = 0.5
 
 
 class Hub:
@@ -93,7 +94,7 @@ class Hub:
             host, port = self.settings.host, self.settings.hub_port
             with _address("hub_port", host, port):
                 fast = await serve_fast_socket(host, port, self.settings, self._door)
-            for chore in (self._summarise(), self._give_up_held()):
+            for chore in (self._summarise(), self._give_up_held(), self._watch_load()):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
                 "ready",
@@ -159,7 +160,8 @@ class Hub:
 
     def _tell_devices(self, result: StepResult) -> None:
         self._sessions.on_refused(result.refused)
-        self._sessions.on_taken(result.accepted.row)
+        has_late = bool(result.is_late.any())
+        self._sessions.on_taken(np.unique(result.accepted.row) if has_late else result.moved_rows)
 
     def _on_fences_changed(self) -> None:
         if self._is_warm:  # before, the stored fences are being read, and nothing ticks yet
@@ -234,6 +236,14 @@ class Hub:
             "fences": len(self._catalogue),
             "map": self._fan_out.counters,
         }
+
+    async def _watch_load(self) -> None:
+        """Tell the sessions how much of a core this process has used of late."""
+        cpu_s, wall_s = clock.cpu_s(), clock.monotonic_s()
+        while True:
+            await asyncio.sleep(LOAD_WINDOW_S)
+            before, (cpu_s, wall_s) = (cpu_s, wall_s), (clock.cpu_s(), clock.monotonic_s())
+            self._sessions.set_load((cpu_s - before[0]) / (wall_s - before[1]))
 
     async def _give_up_held(self) -> None:
         """Refuse jumps that were held back for too long, and tell their devices."""

@@ -69,7 +69,10 @@ class Settings:
     )
     handshake_timeout_s: float = _setting(10.0, "slow handshakes are cut off", least=0.1, most=60)
     ack_interval_ms: int = _setting(
-        200, "acks of one device are at least this far apart; the first comes at once", least=0, most=10_000
+        200,
+        "acks of one device are at least this far apart, the first comes at once; up to ten times more under load",
+        least=0,
+        most=10_000,
     )
     read_buffer_bytes: int = _setting(
         1024, "first read buffer of a socket; grows when needed", least=256, most=65_536

@@ -9,7 +9,7 @@ import pytest
 from geo.positions import position_batch
 from geo.track_filter import FilterLimits, Refusals, TrackState, filter_track
 from haulcast.devices.device_frames import BadFrame
-from haulcast.devices.device_sessions import DeviceSessions
+from haulcast.devices.device_sessions import DeviceSessions, ack_spacing
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.socket_session import Admission, Claims
 from haulcast.errors import FrameError
@@ -78,7 +78,7 @@ def take(hub, *seqs: int, row: int = 0) -> None:
     batch.lat_deg[:] = 37.0
     limits = FilterLimits(10**9, 10**9, 90.0, 200.0, 1e4, 1e6, 1e6)
     result = filter_track(hub.track, batch, hub.now_ms, limits)
-    hub.sessions.on_taken(result.accepted.row)
+    hub.sessions.on_taken(np.unique(result.accepted.row))
     hub.sessions.on_refused(result.refused)
 
 
@@ -125,6 +125,21 @@ def test_acks_are_cumulative_and_joined(hub):
     assert delay_s == 0.2
     call()
     assert [frame["seq"] for frame in link.texts if frame["type"] == "ack"] == [0, 3]
+
+
+def test_a_busy_hub_spaces_acks_out(hub):
+    """Up to 40 % of a core nothing changes; from 70 % on acks are ten intervals apart, and none is lost."""
+    assert [ack_spacing(busy) for busy in (0.0, 0.4, 0.7, 2.0)] == [1, 1, 10, 10]
+    assert 1 < ack_spacing(0.5) < ack_spacing(0.6) < 10
+    _, link = connect(hub)
+    hub.sessions.set_load(0.9)
+    take(hub, 0)
+    hub.now_ms += 1900
+    take(hub, 1)
+    hub.now_ms += 100
+    hub.timers[-1][1]()
+    assert [frame["seq"] for frame in link.texts if frame["type"] == "ack"] == [0, 1]
+    assert hub.timers[-1][0] == 2.0
 
 
 def test_a_binary_connection_hears_binary(hub):

@@ -12,7 +12,7 @@ StartHub = Callable[..., contextlib.AbstractAsyncContextManager[HubProcess]]
 
 @pytest.fixture
 def start_hub() -> StartHub:
-    """Use as `async with start_hub(setting=value, ...) as found:`; the hub is ready."""
+    """A ready hub of given settings, as a context manager to enter with `async with`."""
     return hub
 
 

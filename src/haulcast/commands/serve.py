@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 from pathlib import Path
 
@@ -38,10 +39,22 @@ async def _serve(hub: Hub) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, loop, stop, number)
     async with hub.running():
+        _calm_the_garbage_collector()
         await stop.wait()
         log.info("stopping", within_s=hub.settings.stop_timeout_s)
     log.info("stopped")
     return 0
+
+
+def _calm_the_garbage_collector() -> None:
+    """Leave what is there for good out of every later collection, and collect what is new more rarely.
+
+    The hot path makes no reference cycles. With Python's defaults, looking for some took a fifth of the hub's time at
+    40,000 fixes a second, and a second at a time beside 100,000 fences.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, number: signal.Signals) -> None:

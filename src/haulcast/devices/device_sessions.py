@@ -1,7 +1,8 @@
 """All connected devices: one live connection a vehicle, and what each hears after a tick.
 
 Rejects and errors go out at once. Acks are cumulative, so those of one device are joined: the first after a pause goes
-out at once, the following `ack_interval_ms` apart, which at ten fixes a second halves what the hub has to send.
+out at once, the following `ack_interval_ms` apart. An ack costs as much as a fix (one system call each), so a hub that is
+short of time spaces them out further: fixes must be read now, acks can wait.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,16 @@ from haulcast.doors.socket_session import Admission
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.settings import Settings
 
+LONGEST_SPACING = 10.0
+IDLE_ENOUGH, BUSY = 0.4, 0.7
+
 CallLater = Callable[[float, Callable[[], Any]], Any]
+
+
+def ack_spacing(busy: float) -> float:
+    """How many times `ack_interval_ms` apart acks are: 1 up to 40 % of a core, growing to 10 at 70 % of one."""
+    share = (busy - IDLE_ENOUGH) / (BUSY - IDLE_ENOUGH)
+    return 1.0 + (LONGEST_SPACING - 1.0) * min(1.0, max(0.0, share))
 
 
 class DeviceSessions:
@@ -53,7 +63,9 @@ class DeviceSessions:
         self._sessions: dict[int, DeviceSession] = {}
         self._uneasy: dict[int, DeviceSession] = {}  # those whose last frame was bad
         self._acked_ms = np.empty(0, np.int64)
-        self._to_ack = np.empty(0, np.int32)
+        self._is_waiting = np.empty(0, np.bool_)
+        self._waiting = np.empty(0, np.int32)  # rows that are owed an ack, each once
+        self._spacing_ms = settings.ack_interval_ms
         self._has_timer = False
 
     def __len__(self) -> int:
@@ -126,25 +138,33 @@ class DeviceSessions:
                 session.say(encode(refused.seq[index], refused.reasons[index]), is_text=not session.is_binary)
 
     def on_taken(self, rows: NDArray[np.int32]) -> None:
-        """Ack what was taken from these rows, now or when their next ack is due."""
-        self._to_ack = (
-            np.unique(np.concatenate([self._to_ack, rows])) if len(self._to_ack) else np.unique(rows)
-        )
+        """Ack what was taken from these rows, each named once, now or when their next ack is due."""
+        self._ensure_rows(int(rows.max(initial=-1)) + 1)
+        fresh = rows[~self._is_waiting[rows]]
+        self._is_waiting[fresh] = True
+        self._waiting = np.concatenate([self._waiting, fresh])
         self._send_acks()
 
+    def set_load(self, busy: float) -> None:
+        """Say how busy the process is, 0 to 1: with little left, acks are joined for longer (see `ack_spacing`)."""
+        self._spacing_ms = int(self._settings.ack_interval_ms * ack_spacing(busy))
+
+    def _ensure_rows(self, rows: int) -> None:
+        old = len(self._acked_ms)
+        if rows > old:
+            grown = max(64, 2 * rows) - old
+            self._acked_ms = np.concatenate([self._acked_ms, np.zeros(grown, np.int64)])
+            self._is_waiting = np.concatenate([self._is_waiting, np.zeros(grown, np.bool_)])
+
     def _send_acks(self) -> None:
-        rows = self._to_ack
+        rows = self._waiting
         if not len(rows):
             return
         now_ms = self._now_ms()
-        if rows[-1] >= len(self._acked_ms):
-            grown = np.zeros(max(64, 2 * int(rows[-1])), np.int64)
-            grown[: len(self._acked_ms)] = self._acked_ms
-            self._acked_ms = grown
-        is_due = self._acked_ms[rows] <= now_ms - self._settings.ack_interval_ms
-        due = rows[is_due]
-        self._to_ack = rows[~is_due]
+        is_due = self._acked_ms[rows] <= now_ms - self._spacing_ms
+        due, self._waiting = rows[is_due], rows[~is_due]
         self._acked_ms[due] = now_ms
+        self._is_waiting[due] = False
         sessions = self._sessions
         for row, seq in zip(due.tolist(), self._track.handled_seq(due).tolist(), strict=True):
             session = sessions.get(row)
@@ -154,13 +174,13 @@ class DeviceSessions:
                 session.say(frames.ack_binary(seq), is_text=False)
             else:
                 session.say(frames.ack_text(seq), is_text=True)
-        if len(self._to_ack) and not self._has_timer:
+        if len(self._waiting) and not self._has_timer:
             self._has_timer = True
-            self._call_later(self._settings.ack_interval_ms / 1000, self._on_timer)
+            self._call_later(self._spacing_ms / 1000, self._on_timer)
 
     def ack_all(self) -> None:
         """Send every ack that waits for its interval; for the end."""
-        self._acked_ms[self._to_ack] = 0
+        self._acked_ms[self._waiting] = 0
         self._send_acks()
 
     def _on_timer(self) -> None:
