@@ -82,6 +82,8 @@ class Hub:
             stack.callback(warming.cancel)
             database = await stack.enter_async_context(open_database(self.settings))
             registry = await stack.enter_async_context(vehicle_registry(PostgresVehicleStore(database)))
+            if not warming.done():
+                log.info("compiling", hint="the first start on a machine takes up to a minute longer")
             await warming
             self._catalogue = FenceCatalogue(self._rows.fleet_number_of, on_swap=self._on_fences_changed)
             self._fence_edits = await stack.enter_async_context(

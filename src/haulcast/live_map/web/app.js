@@ -5,6 +5,7 @@ import { FleetMap, SPEED_STEPS } from "./map.js";
 
 const MOST_EVENTS = 50, QUIET_AFTER_MS = 5000, MOVE_EVERY_MS = 200;
 const $ = (id) => document.getElementById(id);
+const counted = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
 const clock = (ms) => new Date(ms).toLocaleTimeString();
 let live = null, moveTimer = 0, lastFrameAt = 0, state = ["down", "not connected"];
 
@@ -87,7 +88,7 @@ function showLegend() {
 function turn(nowMs) {
   const shown = map.draw(nowMs);
   const clustered = [...map.clusters.values()].reduce((sum, cluster) => sum + cluster.count, 0);
-  $("shown").textContent = clustered ? `${clustered} vehicles in ${map.clusters.size} clusters` : `${shown} vehicles`;
+  $("shown").textContent = clustered ? `${counted(clustered, "vehicle")} in ${counted(map.clusters.size, "cluster")}` : counted(shown, "vehicle");
   requestAnimationFrame(turn);
 }
 
