@@ -26,6 +26,10 @@ BOX = (-122.55, 37.20, -121.75, 37.95)  # the Bay Area: west, south, east, north
 CONNECT_AT_ONCE = 100
 SPEED_MPS = 13.0
 M_PER_DEG = 111_320.0
+FRAMES_AT_ONCE = 500
+TEXT_FIX = (
+    b'{"seq":%d,"time_ms":%d,"lat":%.6f,"lon":%.6f,"speed_mps":%.1f,"heading_deg":%.0f,"accuracy_m":5.0}'
+)
 
 
 class Device(WSListener):
@@ -136,52 +140,53 @@ class Fleet:
         frames = int(rate * seconds / fixes_per_frame)
         while sent < frames:
             due = min(frames, int((time.perf_counter() - start) * rate / fixes_per_frame) + 1)
-            for _ in range(min(due - sent, 500)):
-                i = self._next
-                self._next = (i + 1) % len(self.transports)
-                if self.binary:
-                    self.transports[i].send(WSMsgType.BINARY, self._records(i, fixes_per_frame, interval_s))
-                else:
-                    self.transports[i].send(WSMsgType.TEXT, self._text(i, fixes_per_frame, interval_s))
-                sent += 1
+            chosen = (self._next + np.arange(min(due - sent, FRAMES_AT_ONCE, len(self.transports)))) % len(
+                self.transports
+            )
+            if len(chosen):
+                self._next = int(chosen[-1] + 1) % len(self.transports)
+                self._send_frames(chosen, fixes_per_frame, interval_s)
+                sent += len(chosen)
             await asyncio.sleep(0 if sent < due else 0.0005)
         self.sent += sent * fixes_per_frame
         return time.perf_counter() - start
 
-    def _advance(self, i: int, count: int, interval_s: float) -> "np.ndarray[Any, Any]":
-        """Move on by `count` fixes, the last one now; their times."""
+    def _send_frames(self, chosen: "np.ndarray[Any, Any]", count: int, interval_s: float) -> None:
+        """One frame of each of these devices, which moves on by `count` fixes."""
+        records = self._records(chosen, count, interval_s)
+        if self.binary:
+            payloads, size = memoryview(records.tobytes()), count * wire.DEVICE_RECORD.itemsize
+            for k, i in enumerate(chosen.tolist()):
+                self.transports[i].send(WSMsgType.BINARY, payloads[k * size : (k + 1) * size])
+            return
+        fields = records[["seq", "time_ms", "lat", "lon", "speed_mps", "heading_deg"]].tolist()
+        for i, fixes in zip(chosen.tolist(), fields, strict=True):
+            texts = [TEXT_FIX % fix for fix in fixes]
+            text = texts[0] if count == 1 else b'{"fixes":[' + b",".join(texts) + b"]}"
+            self.transports[i].send(WSMsgType.TEXT, text)
+
+    def _records(
+        self, chosen: "np.ndarray[Any, Any]", count: int, interval_s: float
+    ) -> "np.ndarray[Any, Any]":
+        """The next fixes of these devices, the last one of each now; [devices, count]."""
         now_ms = int(time.time() * 1000)
-        spacing = max(1, int(interval_s * 1000))
-        first = max(int(self._time_ms[i]) + 1, now_ms - (count - 1) * spacing)
-        times = np.linspace(first, max(now_ms, first + count - 1), count).astype(np.int64)
-        self._time_ms[i] = times[-1]
-        self._seq[i] += count
-        self._lat[i] += self._dlat[i] * interval_s * count
-        self._lon[i] += self._dlon[i] * interval_s * count
-        return times
-
-    def _text(self, i: int, count: int, interval_s: float) -> bytes:
-        times = self._advance(i, count, interval_s)
-        first = int(self._seq[i]) - count
-        fixes = [
-            b'{"seq":%d,"time_ms":%d,"lat":%.6f,"lon":%.6f,"speed_mps":%.1f,"heading_deg":%.0f,"accuracy_m":5.0}'
-            % (first + k, times[k], self._lat[i], self._lon[i], SPEED_MPS, self._heading_deg[i])
-            for k in range(count)
-        ]
-        return fixes[0] if count == 1 else b'{"fixes":[' + b",".join(fixes) + b"]}"
-
-    def _records(self, i: int, count: int, interval_s: float) -> bytes:
-        back = np.arange(count - 1, -1, -1) * interval_s
-        records = np.empty(count, wire.DEVICE_RECORD)
-        records["time_ms"] = self._advance(i, count, interval_s)
-        records["seq"] = self._seq[i] - count + np.arange(count)
-        records["lat"], records["lon"] = (
-            self._lat[i] - self._dlat[i] * back,
-            self._lon[i] - self._dlon[i] * back,
-        )
-        records["speed_mps"], records["heading_deg"] = SPEED_MPS, self._heading_deg[i]
+        spacing_ms = max(1, int(interval_s * 1000))
+        first = np.maximum(self._time_ms[chosen] + 1, now_ms - (count - 1) * spacing_ms)
+        last = np.maximum(now_ms, first + count - 1)
+        share = np.arange(count) / max(1, count - 1)
+        back_s = np.arange(count - 1, -1, -1) * interval_s
+        for column, step in ((self._lat, self._dlat), (self._lon, self._dlon)):
+            column[chosen] += step[chosen] * interval_s * count
+        records = np.empty((len(chosen), count), wire.DEVICE_RECORD)
+        records["seq"] = self._seq[chosen, None] + np.arange(count)
+        records["time_ms"] = first[:, None] + share * (last - first)[:, None] if count > 1 else last[:, None]
+        records["lat"] = self._lat[chosen, None] - self._dlat[chosen, None] * back_s
+        records["lon"] = self._lon[chosen, None] - self._dlon[chosen, None] * back_s
+        records["speed_mps"], records["heading_deg"] = SPEED_MPS, self._heading_deg[chosen, None]
         records["accuracy_m"], records["altitude_m"] = 5.0, np.nan
-        return records.tobytes()
+        self._seq[chosen] += count
+        self._time_ms[chosen] = last
+        return records
 
 
 async def connect_all(
