@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.positions import COLUMNS
+from geo.track_filter import REASON_NAMES
 from haulcast.devices.device_frames import (
     ack_binary,
     decode_frames,
@@ -218,3 +219,8 @@ def test_an_error_carries_code_field_and_reason():
         read_text_frame(orjson.dumps({**FIX, "seq": "1"}), 1)
     assert isinstance(raised.value, FrameError)
     assert raised.value.field == "seq"
+
+
+def test_the_wires_reasons_are_the_filters():
+    """Names and bits on the wire are those of the filter, in its order."""
+    assert wire.REASONS == REASON_NAMES

@@ -9,6 +9,7 @@
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
@@ -87,15 +88,16 @@ class Dialling:
             )
 
 
-class Talk:
+class Talk(ABC):
     """What is said over a connection; `answered` tells that the other end did its part."""
 
     answered = False
 
+    @abstractmethod
     async def converse(self, socket: ClientConnection) -> None:
         """Send and receive until the connection closes, which raises ConnectionClosed."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def lost(self, code: int | None, reason: str) -> None:
         """The connection is gone (with the peer's close code) or the attempt failed (None)."""
 
