@@ -12,7 +12,7 @@ from benchmarks.processes import HubProcess, token
 from haulcast.client.device_fleet import DeviceFleet
 from haulcast.client.device_frames import Reject
 from haulcast.client.live_client import LiveClient
-from haulcast.client.live_updates import Event
+from haulcast.client.live_updates import Event, EventGap, Positions
 from haulcast.clock import epoch_ms
 from haulcast.recordings.read import read_recording
 from haulcast.recordings.recording import Recording
@@ -53,7 +53,8 @@ async def test_the_whole_of_a_friday(start_hub, shared_data, wait_until):
     recording = read_recording(shared_data / "tracks/sf_cabs_2008-05-30.csv.gz")
     shift_ms = epoch_ms() - int(recording.time_ms.max())
     rejected: dict[str, list[Reject]] = {name: [] for name in recording.vehicles}
-    async with start_hub(hold_s=3) as found:
+    # a day within seconds is more than a subscriber can read at once: the hub keeps the whole day's events for it
+    async with start_hub(hold_s=3, event_log=1_000_000) as found:
         zones_file = shared_data / "zones/san-francisco.geojson"
         await found.import_fences(zones_file)
         zones = read_zones(zones_file)
@@ -66,7 +67,9 @@ async def test_the_whole_of_a_friday(start_hub, shared_data, wait_until):
             ) as fleet,
         ):
             viewer.subscribe(EVERYWHERE, rate_hz=2)
-            watching = asyncio.create_task(_collect(viewer, events))
+            is_watching = asyncio.Event()
+            watching = asyncio.create_task(_collect(viewer, events, is_watching))
+            await asyncio.wait_for(is_watching.wait(), 30)  # events of before a subscription are not told
             for i, client in enumerate(fleet.clients):
                 index = np.flatnonzero(recording.vehicle == i)
                 client._on_reject = rejected[recording.vehicles[i]].append
@@ -80,7 +83,7 @@ async def test_the_whole_of_a_friday(start_hub, shared_data, wait_until):
             await asyncio.wait_for(fleet.drained(), 240)
             counters = await asyncio.to_thread(found.counters)
             expected, last = _expected(recording, rejected, fleet, zones)
-            await wait_until(lambda: len(events) >= expected.total(), timeout_s=60)
+            await wait_until(lambda: len(events) >= expected.total() or watching.done(), timeout_s=120)
             await wait_until(lambda: _positions(viewer, shift_ms) == last, timeout_s=30)
             watching.cancel()
     assert counters["fixes"] == len(recording) == counters["accepted"] + counters["refused"]
@@ -91,8 +94,11 @@ async def test_the_whole_of_a_friday(start_hub, shared_data, wait_until):
     assert {event.cause for event in events} == {"moved"}
 
 
-async def _collect(viewer: LiveClient, events: list[Event]) -> None:
+async def _collect(viewer: LiveClient, events: list[Event], is_watching: asyncio.Event) -> None:
     async for update in viewer:
+        assert not isinstance(update, EventGap)
+        if isinstance(update, Positions):
+            is_watching.set()
         if isinstance(update, Event):
             events.append(update)
 
