@@ -54,7 +54,18 @@ def cut_polygon(
     whole, *without = (_everywhere(checked(shapely.Polygon(ring))) for ring in rings)
     for hole in without:
         whole = whole.difference(hole)
-    return [part for part in shapely.get_parts(whole.intersection(_WORLD)) if part.geom_type == "Polygon"]
+    return _parts_within_world(whole)
+
+
+def cut_area(area: shapely.Geometry) -> list[shapely.Polygon]:
+    """A valid area's pieces inside [-180, 180], whatever turn its longitudes are in."""
+    west, _, east, _ = area.bounds
+    within = west >= -_TURN / 2 and east <= _TURN / 2
+    return list(shapely.get_parts(area)) if within else _parts_within_world(_everywhere(area))
+
+
+def _parts_within_world(area: shapely.Geometry) -> list[shapely.Polygon]:
+    return [part for part in shapely.get_parts(area.intersection(_WORLD)) if part.geom_type == "Polygon"]
 
 
 def _everywhere(area: shapely.Geometry) -> shapely.Geometry:

@@ -1,7 +1,7 @@
-"""What a fence may cover: polygons, multipolygons and circles, read from GeoJSON and checked.
+"""What a fence may cover: polygons, multipolygons, circles and corridors, read from GeoJSON and checked.
 
 Edges are straight in longitude and latitude (RFC 7946, 3.1.1); a circle is GeoJSON's Point with a `radius_m` beside the
-coordinates, and holds what is at most that far away on WGS 84.
+coordinates, and holds what is at most that far away on WGS 84; a corridor is a LineString or MultiLineString with a `width_m`.
 """
 
 import math
@@ -14,20 +14,21 @@ import numpy as np
 import shapely
 
 from geo.antimeridian import Ring, cut_polygon
+from geo.area_error import AreaError
+from geo.corridor import Corridor, Line
+
+__all__ = [
+    "Area",
+    "AreaError",
+    "Circle",
+    "Corridor",
+    "area_as_geojson",
+    "checked_area",
+    "polygon_of",
+    "same_area",
+]
 
 MOST_RADIUS_M = 10_000_000.0
-
-
-class AreaError(ValueError):
-    """An area that cannot be used: the message says what is wrong and what is allowed.
-
-    `place` says where: a path into the GeoJSON (`coordinates[0][3]`), or the position (`lon -122.4, lat 37.7`).
-    """
-
-    def __init__(self, reason: str, place: str) -> None:
-        super().__init__(f"{reason} at {place}")
-        self.reason = reason
-        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,13 @@ class Circle:
             )
 
 
-Area: TypeAlias = shapely.Polygon | shapely.MultiPolygon | Circle
+Area: TypeAlias = shapely.Polygon | shapely.MultiPolygon | Circle | Corridor
 
 
 def checked_area(geojson_geometry: Mapping[str, Any], *, repair: bool) -> Area:
-    """The area of a GeoJSON geometry: Polygon, MultiPolygon, or Point with `radius_m`. Altitudes are dropped.
+    """The area of a GeoJSON geometry: Polygon, MultiPolygon, Point with `radius_m`, LineString or MultiLineString with `width_m`.
+
+    Altitudes are dropped.
 
     Args:
         geojson_geometry: as parsed from JSON.
@@ -69,6 +72,8 @@ def checked_area(geojson_geometry: Mapping[str, Any], *, repair: bool) -> Area:
     if kind == "Point":
         lon, lat = _position(coordinates, "coordinates", 180.0)
         return Circle(lat, lon, _number(geojson_geometry.get("radius_m"), "radius_m"))
+    if kind in {"LineString", "MultiLineString"}:
+        return _corridor(kind, coordinates, geojson_geometry.get("width_m"))
     if kind == "Polygon":
         polygons = [_polygon(coordinates, "coordinates", repair)]
     elif kind == "MultiPolygon":
@@ -76,7 +81,9 @@ def checked_area(geojson_geometry: Mapping[str, Any], *, repair: bool) -> Area:
         polygons = [_polygon(part, f"coordinates[{i}]", repair) for i, part in enumerate(parts)]
     else:
         raise AreaError(
-            f"type is {kind!r}; allowed are Polygon, MultiPolygon, and Point with radius_m", "type"
+            f"type is {kind!r}; allowed are Polygon, MultiPolygon, Point with radius_m, "
+            "LineString and MultiLineString with width_m",
+            "type",
         )
     flat = [piece for pieces in polygons for piece in pieces]
     area = flat[0] if kind == "Polygon" and len(flat) == 1 else shapely.MultiPolygon(flat)
@@ -87,11 +94,28 @@ def area_as_geojson(area: Area) -> dict[str, Any]:
     """The GeoJSON geometry that `checked_area` reads back to the same area."""
     if isinstance(area, Circle):
         return {"type": "Point", "coordinates": [area.lon_deg, area.lat_deg], "radius_m": area.radius_m}
+    if isinstance(area, Corridor):
+        lines = [[list(position) for position in line] for line in area.lines]
+        line = {"type": "LineString", "coordinates": lines[0]}
+        several = {"type": "MultiLineString", "coordinates": lines}
+        return {**(line if len(lines) == 1 else several), "width_m": area.width_m}
     parts = [
         [shapely.get_coordinates(ring).tolist() for ring in shapely.get_rings(part)]
         for part in shapely.get_parts(area)
     ]
     return {"type": area.geom_type, "coordinates": parts if area.geom_type == "MultiPolygon" else parts[0]}
+
+
+def same_area(one: Area, other: Area) -> bool:
+    """Whether two areas are of one kind and equal. shapely 2.2 may crash when it compares with another class."""
+    return type(one) is type(other) and bool(one == other)
+
+
+def polygon_of(area: Area) -> shapely.Polygon | shapely.MultiPolygon | None:
+    """What an area covers, in degrees; None for a circle, which no polygon equals."""
+    if isinstance(area, Circle):
+        return None
+    return area.polygon if isinstance(area, Corridor) else area
 
 
 def _valid(area: shapely.Geometry, *, repair: bool) -> Area:
@@ -108,6 +132,20 @@ def _valid(area: shapely.Geometry, *, repair: bool) -> Area:
     if area.is_empty or area.area == 0.0:
         raise AreaError("the rings enclose no area", "coordinates")
     return area
+
+
+def _corridor(kind: str, coordinates: Any, width_m: Any) -> Corridor:
+    if kind == "LineString":
+        lines = [_line(coordinates, "coordinates")]
+    else:
+        parts = _sequence(coordinates, "coordinates", 1, "line")
+        lines = [_line(part, f"coordinates[{i}]") for i, part in enumerate(parts)]
+    return Corridor(tuple(lines), _number(width_m, "width_m"))
+
+
+def _line(value: Any, place: str) -> Line:
+    positions = _sequence(value, place, 2, "position")
+    return tuple(_position(p, f"{place}[{i}]", 360.0) for i, p in enumerate(positions))
 
 
 def _polygon(value: Any, place: str, repair: bool) -> list[shapely.Polygon]:

@@ -229,7 +229,7 @@ async def test_another_fleets_fences_are_not_there(hub, client) -> None:
         (feature(fence_id="x" * 129), "bad_id", "id"),
         (feature(fence_id=".."), "bad_id", "id"),
         ({"type": "Feature", "geometry": None}, "wrong_type", "geometry"),
-        (feature({"type": "LineString", "coordinates": [[0, 0], [1, 1]]}), "bad_geometry", "geometry"),
+        (feature({"type": "MultiPoint", "coordinates": [[0, 0], [1, 1]]}), "bad_geometry", "geometry"),
         (feature({"type": "Polygon", "coordinates": [[[0, 0], [0, 1], [1, 1]]]}), "bad_geometry", "geometry"),
         (
             feature({"type": "Polygon", "coordinates": [[[0, 0], [0, 91], [1, 1], [0, 0]]]}),

@@ -25,7 +25,7 @@ def area_of(*rings, repair=False):
 @pytest.mark.parametrize(
     ("geometry", "message"),
     [
-        ({"type": "LineString", "coordinates": SQUARE}, r"'LineString'; allowed are Polygon.* at type"),
+        ({"type": "MultiPoint", "coordinates": SQUARE}, r"'MultiPoint'; allowed are Polygon.* at type"),
         ({}, "type is None"),
         (polygon(), r"at least 1 ring, found a list of 0 at coordinates$"),
         (polygon(SQUARE[:3]), r"at least 4 positions, found a list of 3 at coordinates\[0\]"),

@@ -1,4 +1,4 @@
-"""`haulcast fences import`: the areas of a GeoJSON file as fences of the token's fleet."""
+"""`haulcast fences import`: the areas of a GeoJSON, KML or WKT file as fences of the token's fleet."""
 
 import argparse
 import os
@@ -23,10 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser(
-        "import", help="create or change fences from a GeoJSON file, all or none", description=__doc__
+        "import",
+        help="create or change fences from a GeoJSON, KML or WKT file, all or none",
+        description=__doc__,
     )
     action.add_argument(
-        "file", type=Path, metavar="FILE", help="a FeatureCollection or Feature, plain or gzip"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="GeoJSON; .kml or .kmz; or .wkt, one a line, a name and a tab before; plain or gzip",
     )
     action.add_argument(
         "--repair", action="store_true", help="make invalid rings valid instead of refusing them"
@@ -42,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     action.add_argument(
         "--radius-m", type=float, metavar="R", help="radius of points that have no radius_m property"
+    )
+    action.add_argument(
+        "--width-m", type=float, metavar="W", help="width of lines that have no width_m property"
     )
     action.add_argument("--url", default="http://localhost:8000", help="the hub (%(default)s)")
     action.add_argument(
@@ -59,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         RequestError: the file cannot be read, or the hub cannot be reached.
         SettingError: there is no token, and no secret to make one.
     """
-    naming = Naming(arguments.name_property, tuple(arguments.tag), arguments.radius_m)
+    naming = Naming(arguments.name_property, tuple(arguments.tag), arguments.radius_m, arguments.width_m)
     features = list(fence_features(read_features(arguments.file), naming))
     asked = {"repair": arguments.repair, "skip_wrong": arguments.skip_wrong}
     answer = send(features, arguments.url, _token(arguments.token, arguments.fleet), asked)

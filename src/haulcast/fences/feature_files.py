@@ -1,4 +1,4 @@
-"""GeoJSON files of anybody's making, as the features that `/v1/fences:import` takes."""
+"""GeoJSON, KML and WKT files of anybody's making, as the features that `/v1/fences:import` takes."""
 
 import gzip
 import unicodedata
@@ -11,6 +11,9 @@ import orjson
 
 from haulcast.doors.request_fields import MOST_ID_CHARACTERS, MOST_NAME_CHARACTERS
 from haulcast.errors import RequestError
+from haulcast.fences.fence_features import METRES
+from haulcast.fences.kml_documents import kml_features
+from haulcast.fences.wkt_lines import wkt_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +23,32 @@ class Naming:
     name_property: str = "name"
     tags: tuple[str, ...] = ()
     radius_m: float | None = None  # of points that say none
+    width_m: float | None = None  # of lines that say none
+
+
+_OTHER_KINDS = {".kml": kml_features, ".kmz": kml_features, ".wkt": wkt_features}
 
 
 def read_features(file: Path) -> list[Any]:
-    """The features of a GeoJSON file, plain or gzip.
+    """The features of a file, plain or gzip: KML (`.kml`, `.kmz`), WKT lines (`.wkt`), else GeoJSON.
 
     Raises:
-        RequestError: it cannot be read, or is not a FeatureCollection or a Feature.
+        RequestError: it cannot be read, or is not what its name says.
     """
     try:
         content = file.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
+        suffix = Path(file.name.lower().removesuffix(".gz")).suffix
+        if suffix in _OTHER_KINDS:
+            return _OTHER_KINDS[suffix](content)
         document = orjson.loads(content)
     except (OSError, EOFError) as error:
         raise RequestError("bad_file", f"{file} cannot be read: {error}") from error
     except orjson.JSONDecodeError as error:
         raise RequestError("bad_file", f"{file} is not JSON: {error}") from error
+    except RequestError as error:
+        raise RequestError(error.code, f"{file}: {error}") from error
     kind = document.get("type") if isinstance(document, dict) else None
     if kind == "Feature":
         return [document]
@@ -75,14 +87,16 @@ def fence_features(features: Sequence[Any], naming: Naming) -> Iterator[Any]:
 
 
 def _properties(properties: dict[str, Any], name: str, geometry: Any, naming: Naming) -> Mapping[str, Any]:
-    radius_m = properties.pop("radius_m", None)
-    if isinstance(geometry, dict) and geometry.get("type") == "Point" and radius_m is None:
-        radius_m = naming.radius_m
+    metres = {measure: properties.pop(measure, None) for measure in METRES}
+    kind = geometry.get("type") if isinstance(geometry, dict) else None
+    for measure, (_, kinds) in METRES.items():
+        if metres[measure] is None and kind in kinds:
+            metres[measure] = getattr(naming, measure)
     return {
         "name": name[:MOST_NAME_CHARACTERS],
-        "tags": naming.tags,
+        "tags": list(naming.tags),
         "attributes": properties,
-        **({} if radius_m is None else {"radius_m": radius_m}),
+        **{measure: value for measure, value in metres.items() if value is not None},
     }
 
 

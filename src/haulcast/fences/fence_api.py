@@ -19,11 +19,7 @@ from haulcast.errors import ConflictError, NotFoundError, PreconditionError, Req
 from haulcast.fences.fence_edits import FenceEdits
 from haulcast.fences.fence_features import feature_of_record, fence_of_feature, merged
 from haulcast.fences.fence_import import (
-    LINES_MEDIA_TYPES,
-    MOST_COLLECTION_BYTES,
-    MOST_LINES_BYTES,
-    read_collection,
-    read_lines,
+    reader_of,
 )
 from haulcast.fences.fence_store import FenceRecord
 
@@ -115,13 +111,10 @@ class _FenceApi:
     async def put_all(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, WRITERS).fleet
         repair, skip_wrong = flag_asked_for(request, "repair"), flag_asked_for(request, "skip_wrong")
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() in LINES_MEDIA_TYPES:
-            read = await asyncio.to_thread(
-                read_lines, await body_within(request, MOST_LINES_BYTES), repair=repair
-            )
-        else:
-            body = await body_within(request, MOST_COLLECTION_BYTES)
-            read = await asyncio.to_thread(read_collection, body, repair=repair)
+        reader, most_bytes = reader_of(
+            request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        )
+        read = await asyncio.to_thread(reader, await body_within(request, most_bytes), repair=repair)
         if read.wrong and not skip_wrong:
             total = read.wrong + len(read.fences)
             detail = f"{read.wrong} of {total} features cannot be taken, so none was"

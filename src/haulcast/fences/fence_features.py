@@ -1,6 +1,6 @@
 """A fence as a GeoJSON Feature (RFC 7946), in and out.
 
-A circle is a Point with `properties.radius_m`. Of the other properties only `name`, `tags` and `attributes` are the user's;
+A circle is a Point with `properties.radius_m`, a corridor a LineString or MultiLineString with `properties.width_m`. Of the other properties only `name`, `tags` and `attributes` are the user's;
 `version`, `created_at` and `updated_at` come from the hub, and are ignored when they come back.
 """
 
@@ -20,11 +20,16 @@ from haulcast.errors import RequestError, TooLargeError
 from haulcast.fences.fence_store import FenceDraft, FenceRecord
 
 MOST_VERTICES = 250_000  # four times the most detailed ocean of Natural Earth
-SHAPES = ("Polygon", "MultiPolygon", "Point")
+SHAPES = ("Polygon", "MultiPolygon", "Point", "LineString", "MultiLineString")
+METRES = {
+    "radius_m": ("a circle of a Point", {"Point"}),
+    "width_m": ("a corridor of a line", {"LineString", "MultiLineString"}),
+}
+"""What each measure makes of which geometries."""
 
 _MEMBERS = frozenset({"type", "id", "geometry", "properties", "bbox"})
 _OURS = frozenset({"version", "created_at", "updated_at"})
-_PROPERTIES = frozenset({"name", "tags", "attributes", "radius_m"}) | _OURS
+_PROPERTIES = frozenset({"name", "tags", "attributes", *METRES}) | _OURS
 
 
 def fence_of_feature(feature: Any, *, repair: bool, fence_id: str | None = None) -> tuple[FenceDraft, Area]:
@@ -47,7 +52,8 @@ def fence_of_feature(feature: Any, *, repair: bool, fence_id: str | None = None)
     fence_id = _agreed_id(members.get("id"), fence_id)
     stated = checked_object(members.get("properties") or {}, "properties", _PROPERTIES)
     properties = {name: value for name, value in stated.items() if value is not None}
-    area = _area(members.get("geometry"), properties.get("radius_m"), repair=repair)
+    metres = {name: properties[name] for name in METRES if name in properties}
+    area = _area(members.get("geometry"), metres, repair=repair)
     draft = FenceDraft(
         fence_id=fence_id,
         name=checked_name(properties.get("name", fence_id)),
@@ -61,12 +67,12 @@ def fence_of_feature(feature: Any, *, repair: bool, fence_id: str | None = None)
 def feature_of_record(record: FenceRecord) -> dict[str, Any]:
     """A stored fence as a Feature."""
     geometry = orjson.loads(record.area)
-    radius = {"radius_m": geometry.pop("radius_m")} if "radius_m" in geometry else {}
+    metres = {name: geometry.pop(name) for name in METRES if name in geometry}
     properties = {
         "name": record.name,
         "tags": list(record.tags),
         "attributes": record.attributes,
-        **radius,
+        **metres,
         "version": record.version,
         "created_at": record.created,
         "updated_at": record.updated,
@@ -101,7 +107,7 @@ def _agreed_id(stated: Any, known: str | None) -> str:
     return checked_id(known)
 
 
-def _area(geometry: Any, radius_m: Any, *, repair: bool) -> Area:
+def _area(geometry: Any, metres: dict[str, Any], *, repair: bool) -> Area:
     members = checked_object(geometry, "geometry")
     if members.get("type") not in SHAPES:
         kind = str(members.get("type"))[:80]
@@ -115,14 +121,15 @@ def _area(geometry: Any, radius_m: Any, *, repair: bool) -> Area:
             f"the geometry has {vertices} vertices; allowed are {MOST_VERTICES}",
             field="geometry",
         )
-    if radius_m is not None and members["type"] != "Point":
-        raise RequestError(
-            "bad_geometry", "radius_m makes a circle of a Point; this is none", field="radius_m"
-        )
+    for name in metres:
+        makes, kinds = METRES[name]
+        if members["type"] not in kinds:
+            raise RequestError("bad_geometry", f"{name} makes {makes}; this is none", field=name)
+    stated = {name: value for name, value in members.items() if name not in METRES}
     try:
-        return checked_area({**members, "radius_m": radius_m}, repair=repair)
+        return checked_area({**stated, **metres}, repair=repair)
     except AreaError as error:
-        field = "radius_m" if error.place == "radius_m" else "geometry"
+        field = error.place if error.place in METRES else "geometry"
         raise RequestError("bad_geometry", str(error), field=field) from error
 
 

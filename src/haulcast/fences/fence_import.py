@@ -1,9 +1,10 @@
-"""Many features in one request: as a FeatureCollection, or one feature a line (newline-delimited GeoJSON).
+"""Many features in one request: a FeatureCollection, one feature a line (newline-delimited GeoJSON), KML, or WKT lines.
 
 Parsing a large JSON text holds Python's interpreter lock, and with it every tick, from its first byte to its last. So a
 collection has to be smaller than lines, which are parsed one by one in a thread.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +13,18 @@ import orjson
 from geo.fence_area import Area
 from haulcast.doors.request_fields import MOST_ID_CHARACTERS, checked_object
 from haulcast.errors import ClientError, RequestError, TooLargeError
+from haulcast.fences.feature_files import Naming, fence_features
 from haulcast.fences.fence_features import fence_of_feature
 from haulcast.fences.fence_store import FenceDraft
+from haulcast.fences.kml_documents import kml_features
+from haulcast.fences.wkt_lines import wkt_features
 
 MOST_COLLECTION_BYTES = 16 * 2**20  # about 0.1 s to parse
 MOST_LINES_BYTES = 256 * 2**20
 MOST_FEATURES = 100_000
 MOST_ERRORS_SHOWN = 100
+KML_MEDIA_TYPE = "application/vnd.google-earth.kml+xml"
+WKT_MEDIA_TYPE = "text/plain"
 LINES_MEDIA_TYPES = ("application/geo+json-seq", "application/x-ndjson")  # the first is RFC 8142
 
 
@@ -46,6 +52,26 @@ def read_collection(body: bytes, *, repair: bool) -> ImportedFences:
             "wrong_type", "the body has to be a FeatureCollection with a list of features", field="features"
         )
     return _read(features, repair=repair)
+
+
+def read_kml(body: bytes, *, repair: bool) -> ImportedFences:
+    """The fences of a KML document's Placemarks, with ids made of their names. Blocks.
+
+    Raises:
+        RequestError: not KML, or with entities of its own.
+        TooLargeError: too many features.
+    """
+    return _read(list(fence_features(kml_features(body), Naming())), repair=repair)
+
+
+def read_wkt(body: bytes, *, repair: bool) -> ImportedFences:
+    """The fences of lines of WKT, with ids made of their names or places. Blocks.
+
+    Raises:
+        RequestError: a line is no WKT, or not in WGS 84.
+        TooLargeError: too many features.
+    """
+    return _read(list(fence_features(wkt_features(body), Naming())), repair=repair)
 
 
 def read_lines(body: bytes, *, repair: bool) -> ImportedFences:
@@ -89,3 +115,11 @@ def _parsed(text: bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise RequestError("bad_json", f"not JSON: {error}") from error
+
+
+def reader_of(media_type: str) -> tuple[Callable[..., ImportedFences], int]:
+    """What reads a body of this media type, and how many bytes it may have; what is unknown is read as a FeatureCollection."""
+    if media_type in LINES_MEDIA_TYPES:
+        return read_lines, MOST_LINES_BYTES
+    readers = {KML_MEDIA_TYPE: read_kml, WKT_MEDIA_TYPE: read_wkt}
+    return readers.get(media_type, read_collection), MOST_COLLECTION_BYTES

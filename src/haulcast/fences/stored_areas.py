@@ -33,7 +33,7 @@ def areas_of(portion: Sequence[StoredArea]) -> list[tuple[StoredArea, Area]]:
 
 
 def _other_area(stored: StoredArea) -> Area | None:
-    """A circle, or nothing."""
+    """A circle or a corridor, or nothing."""
     try:
         return checked_area(orjson.loads(stored.area), repair=False)
     except AreaError as error:
