@@ -11,6 +11,8 @@ cell outline is ever used: a node has a box, cut to its parent's, of everything 
 for all of it; one that does is listed with every segment that touches the box. The last word is a comparison of
 coordinates as in GEOS, never an approximation.
 
+**Places.** So a vehicle that stays within the box of the leaf where it was last found needs no H3: see `geo.fence_match.FencePlaces`.
+
 **Bounds.** A node is divided while it has much to test. A fence settles from the resolution on at which about `CELLS_A_FENCE` cells, and two more a
 segment, follow its boundary, so many fences on one line, or one with an endless straight edge, cannot make the trie explode.
 """
@@ -45,9 +47,13 @@ def settling_resolution(boundary_rad: NDArray[np.float64], segments: NDArray[np.
 
 
 class Trie(NamedTuple):
-    """The nodes, int32[n, 4], with their settled entries, int32[e, 4]; columns as in `geo.kernels.fence_cover`."""
+    """The nodes, int32[n, 4], their boxes, float64[n, 4], and settled entries, int32[e, 4]; columns as in `geo.kernels.fence_cover`.
+
+    What a node and its ancestors say holds for the node's whole box (west, south, east, north), not for its cell alone.
+    """
 
     nodes: NDArray[np.int32]
+    boxes: NDArray[np.float64]
     entries: NDArray[np.int32]
 
 
@@ -61,10 +67,10 @@ def cover_fences(fences: NDArray[np.int32], shapes: kernel.Shapes) -> tuple[Trie
     level = _roots(fences, shapes)
     nodes = np.full((ROOTS, 4), -1, np.int32)
     nodes[:, [kernel.FIRST_ENTRY, kernel.LAST_ENTRY]] = 0
-    entries = np.empty((0, 4), np.int32)
+    boxes, entries = level.box.copy(), np.empty((0, 4), np.int32)
     for resolution in range(FINEST + 1):
-        nodes, entries, cell, box, places, *open_entries = kernel.next_level(
-            level, resolution, shapes, nodes, entries
+        nodes, boxes, entries, cell, box, places, *open_entries = kernel.next_level(
+            level, resolution, shapes, nodes, boxes, entries
         )
         if not len(cell):
             break
@@ -72,7 +78,7 @@ def cover_fences(fences: NDArray[np.int32], shapes: kernel.Shapes) -> tuple[Trie
         level = kernel.Level(
             cell.ravel(), box, node, np.concatenate([np.zeros(1, np.int32), ends]), *open_entries
         )
-    return Trie(nodes, entries), resolution
+    return Trie(nodes, boxes, entries), resolution
 
 
 def _roots(fences: NDArray[np.int32], shapes: kernel.Shapes) -> kernel.Level:
@@ -88,14 +94,14 @@ def join_tries(tries: list[Trie]) -> tuple[Trie, NDArray[np.int32]]:
     """One trie that holds all, and where the roots of each begin."""
     firsts = [np.cumsum([0, *(len(rows) for rows in kind)])[:-1] for kind in zip(*tries, strict=True)]
     nodes = []
-    for trie, first_node, first_entry in zip(tries, *firsts, strict=True):
+    for trie, first_node, first_entry in zip(tries, firsts[0], firsts[2], strict=True):
         moved = trie.nodes.copy()
         moved[:, kernel.CHILD] += np.where(moved[:, kernel.CHILD] >= 0, first_node, 0).astype(np.int32)
         moved[:, kernel.PARENT] += np.where(moved[:, kernel.PARENT] >= 0, first_node, 0).astype(np.int32)
         moved[:, [kernel.FIRST_ENTRY, kernel.LAST_ENTRY]] += np.int32(first_entry)
         nodes.append(moved)
-    entries = np.concatenate([trie.entries for trie in tries])
-    return Trie(np.concatenate(nodes), entries), firsts[0].astype(np.int32)
+    boxes, entries = (np.concatenate(rows) for rows in list(zip(*tries, strict=True))[1:])
+    return Trie(np.concatenate(nodes), boxes, entries), firsts[0].astype(np.int32)
 
 
 def boundary_rad(areas: NDArray[np.object_]) -> NDArray[np.float64]:

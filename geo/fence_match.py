@@ -8,13 +8,13 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.cells import load_h3
-from geo.fence_set import Circle, Fence, FenceSet, build_fence_set
+from geo.fence_set import Circle, Fence, FenceSet, build_fence_set, edit_fence_set
 from geo.kernels import fence_match as kernel
 
 
 @dataclass(frozen=True, slots=True)
 class FenceHits:
-    """For fix i, `fence[offsets[i]:offsets[i + 1]]`: indexes into the set, ascending.
+    """For fix i, `fence[offsets[i]:offsets[i + 1]]`: indexes into the set, by ascending handle.
 
     `offsets` is int64[fixes + 1], `fence` int32[all hits].
     """
@@ -23,11 +23,40 @@ class FenceHits:
     fence: NDArray[np.int32]
 
 
+class FencePlaces:
+    """Where in the trie each vehicle was last found, by row: while it stays near, its next fix needs no H3. Changes no answer.
+
+    Another trie forgets all places (an edit keeps the trie that most fences are in), another fleet the row's.
+    """
+
+    def __init__(self) -> None:
+        self._table: kernel.FenceTable | None = None
+        self._leaf = np.full((1, 2), -1, np.int32)
+
+    def ensure_rows(self, rows: int) -> None:
+        """Make room for rows 0 to rows - 1."""
+        if rows > len(self._leaf):
+            more = np.full((max(rows, 2 * len(self._leaf)) - len(self._leaf), 2), -1, np.int32)
+            self._leaf = np.concatenate([self._leaf, more])
+
+    def leaves(self, table: kernel.FenceTable) -> NDArray[np.int32]:
+        """int32[rows, 2], node of this trie and fleet, -1 where unknown; for the kernel to read and write."""
+        if table is not self._table:
+            self._table = table
+            self._leaf[:] = -1
+        return self._leaf
+
+
+_NO_ROWS, _NOWHERE = np.empty(0, np.int32), np.empty((0, 2), np.int32)
+
+
 def match_fences(
     fence_set: FenceSet,
     fleet_number: NDArray[np.int32],
     lat_deg: NDArray[np.float64],
     lon_deg: NDArray[np.float64],
+    places: FencePlaces | None = None,
+    row: NDArray[np.int32] | None = None,
 ) -> FenceHits:
     """The fences of its own fleet that hold each fix; on the boundary is inside.
 
@@ -39,11 +68,34 @@ def match_fences(
         fleet_number: int32[n].
         lat_deg: float64[n].
         lon_deg: float64[n].
+        places: of the vehicles, updated; the answers are the same without, only slower.
+        row: int32[n], the vehicles; needed with `places`.
     """
     load_h3()
-    offsets = np.empty(len(lat_deg) + 1, np.int64)
-    fleets, lat, lon = as_column(fleet_number, np.int32), as_column(lat_deg, float), as_column(lon_deg, float)
-    return FenceHits(offsets, kernel.match(fence_set.table, fleets, lat, lon, offsets))
+    rows, leaves = _NO_ROWS, _NOWHERE
+    if places is not None and row is not None:
+        rows = as_column(row, np.int32)
+        places.ensure_rows(int(rows.max(initial=-1)) + 1)
+        leaves = places.leaves(fence_set.table)
+    columns = as_column(fleet_number, np.int32), as_column(lat_deg, float), as_column(lon_deg, float)
+    built = _hits(fence_set.table, columns, rows, leaves)
+    if fence_set.edited is None:
+        return built
+    edited = _hits(fence_set.edited, columns, _NO_ROWS, _NOWHERE)
+    offsets, hits = np.empty_like(built.offsets), np.empty(len(built.fence) + len(edited.fence), np.int32)
+    layers = built.offsets, built.fence, edited.offsets, edited.fence
+    total = kernel.merge(fence_set.handles, fence_set.is_gone, *layers, offsets, hits)
+    return FenceHits(offsets, hits[:total])
+
+
+def _hits(
+    table: kernel.FenceTable,
+    columns: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    rows: NDArray[np.int32],
+    leaves: NDArray[np.int32],
+) -> FenceHits:
+    offsets = np.empty(len(columns[0]) + 1, np.int64)
+    return FenceHits(offsets, kernel.match(table, *columns, rows, leaves, offsets))
 
 
 def as_column(values: NDArray[Any], dtype: type) -> NDArray[Any]:
@@ -55,4 +107,5 @@ def warm_up() -> None:
     """Compile, or load from the cache, all that building a set and matching use."""
     area = shapely.box(0.0, 0.0, 1.0, 1.0)
     fence_set = build_fence_set([Fence(0, 0, area), Fence(1, 0, Circle(0.0, 0.0, 1.0))], 0)
-    match_fences(fence_set, np.zeros(1, np.int32), np.zeros(1), np.zeros(1))
+    for either in (fence_set, edit_fence_set(fence_set, [], [1], 1)):
+        match_fences(either, np.zeros(1, np.int32), np.zeros(1), np.zeros(1))

@@ -2,17 +2,21 @@
 
 A fence is known by its `handle` outside and by its index in the set inside: fences are sorted by handle, so ascending
 indexes are ascending handles.
+
+A few changes need no new set: `edit_fence_set` puts a second, small layer on the one there is. The fences of that layer have the
+indexes behind the others', again by ascending handle, and their own trie; those they replace are marked as gone.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geo.fence_area import Area, Circle
+from geo.fence_area import Area, Circle, polygon_of
 from geo.fence_cover import boundary_rad, cover_fences, join_tries, settling_resolution
 from geo.kernels.cells import reach_box
 from geo.kernels.fence_cover import BLOCK, Shapes
@@ -20,7 +24,7 @@ from geo.kernels.fence_match import FenceTable
 from geo.kernels.geodesy import CIRCLE_COLUMNS, LEAST_RADIUS_M, describe_circle
 from geo.rings import block_bounds, ring_arrays
 
-__all__ = ["Area", "Circle", "Fence", "FenceSet", "build_fence_set"]
+__all__ = ["Area", "Circle", "Fence", "FenceSet", "build_fence_set", "edit_fence_set"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,12 @@ class FenceSet:
     | field | |
     |---|---|
     | version | the builder's number; grows with every edit |
-    | handles | int32[f], ascending: index in the set -> handle |
+    | handles | int32[f]: index in the set -> handle; the first b ascend, and the rest do |
     | fleet_number | int32[f] |
-    | shapes, table | what the kernels read |
+    | shapes | geometry of all, which the kernels read |
+    | table | the trie of the first b fences |
+    | is_gone | bool[b]: was deleted, or is among the edited ones now |
+    | edited | the trie of the rest; None: it was never edited |
     """
 
     version: int
@@ -49,15 +56,17 @@ class FenceSet:
     fleet_number: NDArray[np.int32]
     shapes: Shapes
     table: FenceTable
+    is_gone: NDArray[np.bool_]
+    edited: FenceTable | None = None
 
     def __len__(self) -> int:
-        return len(self.handles)
+        """Of the fences in force."""
+        return len(self.handles) - int(np.count_nonzero(self.is_gone))
 
     @property
     def nbytes(self) -> int:
-        """Memory of all arrays; those that `shapes` and `table` share count once."""
-        arrays = {id(a): a.nbytes for a in (self.handles, self.fleet_number, *self.shapes, *self.table)}
-        return sum(arrays.values())
+        """Memory of all arrays; those that are shared count once."""
+        return sum({id(array): array.nbytes for array in _arrays(self)}.values())
 
 
 def build_fence_set(fences: Iterable[Fence], version: int) -> FenceSet:
@@ -66,13 +75,70 @@ def build_fence_set(fences: Iterable[Fence], version: int) -> FenceSet:
     Raises:
         ValueError: a handle twice, or a handle or fleet number outside [0, 2^31).
     """
+    handles, fleets, shapes = _columns(fences)
+    table = _table(shapes, fleets, np.arange(len(handles), dtype=np.int32))
+    return _frozen(FenceSet(version, handles, fleets, shapes, table, np.zeros(len(handles), np.bool_)))
+
+
+def edit_fence_set(
+    built: FenceSet, changed: Iterable[Fence], removed: Iterable[int], version: int
+) -> FenceSet:
+    """A built set with some fences added or changed (which keep their handles) and some removed.
+
+    Takes time by the number of changes; of the rest, geometry is copied and the trie is shared.
+
+    Args:
+        built: from `build_fence_set`; all changes since then are to be given together.
+        changed: the new ones, and the new form of those that `built` has.
+        removed: handles; those that `built` does not have do not matter.
+        version: of the result.
+
+    Raises:
+        ValueError: as `build_fence_set`.
+    """
+    handles, few_fleets, few_shapes = _columns(changed)
+    fleets = np.concatenate([built.fleet_number, few_fleets])
+    shapes = _joined(built.shapes, few_shapes)
+    members = np.arange(len(built.handles), len(fleets), dtype=np.int32)
+    return _frozen(
+        FenceSet(
+            version,
+            np.concatenate([built.handles, handles]),
+            fleets,
+            shapes,
+            built.table,
+            np.isin(built.handles, np.concatenate([handles, np.array([*removed], np.int32)])),
+            _table(shapes, fleets, members),
+        )
+    )
+
+
+def _columns(fences: Iterable[Fence]) -> tuple[NDArray[np.int32], NDArray[np.int32], Shapes]:
+    """Handles, fleet numbers and geometry, by ascending handle."""
     rows = sorted(fences, key=lambda fence: fence.handle)
     handles = _numbers([fence.handle for fence in rows], "handle")
     fleets = _numbers([fence.fleet_number for fence in rows], "fleet number")
     if (np.diff(handles) == 0).any():
         raise ValueError(f"fence handle {handles[:-1][np.diff(handles) == 0][0]} occurs twice")
-    shapes = _shapes([fence.area for fence in rows])
-    return _frozen(FenceSet(version, handles, fleets, shapes, _table(shapes, fleets)))
+    return handles, fleets, _shapes([fence.area for fence in rows])
+
+
+def _joined(first: Shapes, second: Shapes) -> Shapes:
+    """The geometry of both, in this order."""
+    vertices = np.concatenate([first.vertices, second.vertices])
+    # A block may hold vertices of both: those before it are whole.
+    whole = len(first.vertices) // BLOCK
+    circle = np.where(second.circle >= 0, second.circle + len(first.circles), -1).astype(np.int32)
+    return Shapes(
+        vertices,
+        np.concatenate([first.rings, second.rings[1:] + first.rings[-1]]),
+        np.concatenate([first.first_ring, second.first_ring[1:] + first.first_ring[-1]]),
+        np.concatenate([first.circles, second.circles]),
+        np.concatenate([first.circle, circle]),
+        np.concatenate([first.bounds, second.bounds]),
+        np.concatenate([first.blocks[:whole], block_bounds(vertices[whole * BLOCK :], BLOCK)]),
+        np.concatenate([first.resolution, second.resolution]),
+    )
 
 
 def _numbers(values: list[int], what: str) -> NDArray[np.int32]:
@@ -82,7 +148,7 @@ def _numbers(values: list[int], what: str) -> NDArray[np.int32]:
 
 
 def _shapes(areas: Sequence[Area]) -> Shapes:
-    polygons = np.array([None if isinstance(area, Circle) else area for area in areas], object)
+    polygons = np.array([polygon_of(area) for area in areas], object)
     vertices, rings, first_ring = ring_arrays(list(polygons))
     is_circle = np.array([isinstance(area, Circle) for area in areas], np.bool_)
     circle = np.where(is_circle, np.cumsum(is_circle) - 1, -1).astype(np.int32)
@@ -113,27 +179,38 @@ def _shapes(areas: Sequence[Area]) -> Shapes:
     )
 
 
-def _table(shapes: Shapes, fleets: NDArray[np.int32]) -> FenceTable:
+def _table(shapes: Shapes, fleet_number: NDArray[np.int32], members: NDArray[np.int32]) -> FenceTable:
+    """The tries of some of the fences, by their indexes."""
+    fleets = fleet_number[members]
     count = int(fleets.max()) + 1 if len(fleets) else 0
     root = np.full(count, -1, np.int32)
     resolution = np.zeros(count, np.int32)
     bounds = np.full((count, 4), np.nan)
     tries = []
     numbers, first = np.unique(np.sort(fleets), return_index=True)
-    by_fleet = np.split(np.argsort(fleets, kind="stable").astype(np.int32), first[1:])
-    for fleet, members in zip(numbers, by_fleet, strict=len(numbers) > 0):
-        trie, resolution[fleet] = cover_fences(members, shapes)
+    by_fleet = np.split(members[np.argsort(fleets, kind="stable")], first[1:])
+    for fleet, own in zip(numbers, by_fleet, strict=len(numbers) > 0):
+        trie, resolution[fleet] = cover_fences(own, shapes)
         tries.append(trie)
-        low, high = shapes.bounds[members].min(axis=0), shapes.bounds[members].max(axis=0)
+        low, high = shapes.bounds[own].min(axis=0), shapes.bounds[own].max(axis=0)
         bounds[fleet] = [low[0], low[1], high[2], high[3]]
     if not tries:
         empty = np.empty((0, 4), np.int32)
-        return FenceTable(empty, empty, shapes.vertices, shapes.circles, root, resolution, bounds)
+        return FenceTable(
+            empty, np.empty((0, 4)), empty, shapes.vertices, shapes.circles, root, resolution, bounds
+        )
     trie, root[numbers] = join_tries(tries)
     return FenceTable(*trie, shapes.vertices, shapes.circles, root, resolution, bounds)
 
 
+def _arrays(fence_set: FenceSet) -> Iterator[NDArray[Any]]:
+    yield from (fence_set.handles, fence_set.fleet_number, fence_set.is_gone)
+    yield from fence_set.shapes
+    yield from fence_set.table
+    yield from fence_set.edited or ()
+
+
 def _frozen(fence_set: FenceSet) -> FenceSet:
-    for array in (fence_set.handles, fence_set.fleet_number, *fence_set.shapes, *fence_set.table):
+    for array in _arrays(fence_set):
         array.flags.writeable = False
     return fence_set

@@ -5,53 +5,27 @@ constant speed. It enters at the first point of that line on the fence's boundar
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.fence_events import NONE, FenceEvents, Kind, fence_events
 from geo.fence_match import FenceHits, as_column, match_fences
 from geo.fence_match import warm_up as warm_up_match
 from geo.fence_set import FenceSet, build_fence_set
 from geo.kernels import fence_transitions as kernel
 
-ENTER, EXIT = kernel.ENTER, kernel.EXIT
-MOVED, FENCE_CHANGED = kernel.MOVED, kernel.FENCE_CHANGED
-
 _SLOTS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FenceEvents:
-    """Events as columns: by fix, exits before enters, then by handle.
-
-    | column | dtype | |
-    |---|---|---|
-    | row | int32 | the vehicle's |
-    | handle | int32 | the fence's |
-    | kind | int8 | ENTER 0, EXIT 1 |
-    | cause | int8 | MOVED 0, FENCE_CHANGED 1 |
-    | visit | int64 | the same from enter to exit |
-    | time_ms | int64 | of the crossing |
-    | lat_deg, lon_deg | float64 | of the crossing |
-    | fix_time_ms | int64 | of the fix that proved it |
-    | fix | int32 | that fix's index in the input, -1 when a fence changed instead |
-    """
+class OpenVisits(NamedTuple):
+    """Visits that have not ended, as columns: row int32, handle int32, visit int64, entered_ms int64."""
 
     row: NDArray[np.int32]
     handle: NDArray[np.int32]
-    kind: NDArray[np.int8]
-    cause: NDArray[np.int8]
     visit: NDArray[np.int64]
-    time_ms: NDArray[np.int64]
-    lat_deg: NDArray[np.float64]
-    lon_deg: NDArray[np.float64]
-    fix_time_ms: NDArray[np.int64]
-    fix: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.row)
+    entered_ms: NDArray[np.int64]
 
 
 class FenceState:
@@ -78,6 +52,53 @@ class FenceState:
     def inside(self, row: int) -> NDArray[np.int32]:
         """Handles of the fences that a vehicle is inside, ascending."""
         return self.states.handle[row, : self.states.used[row]].copy()
+
+    def forget(self, row: int) -> None:
+        """The vehicle is gone: it is nowhere, and its next fix is its first."""
+        if row < len(self.states.used):
+            self.states.used[row] = 0
+            self.states.is_known[row] = False
+
+    def open_visits(self, rows: NDArray[np.integer]) -> OpenVisits:
+        """The open visits of these rows, in the order given, then by handle."""
+        states = self.states
+        place, slot = np.nonzero(np.arange(states.handle.shape[1]) < states.used[rows][:, None])
+        row = rows[place]
+        return OpenVisits(
+            row.astype(np.int32),
+            states.handle[row, slot],
+            states.visit[row, slot],
+            states.entered_ms[row, slot],
+        )
+
+    def restore(
+        self,
+        rows: NDArray[np.int32],
+        time_ms: NDArray[np.int64],
+        lat_deg: NDArray[np.float64],
+        lon_deg: NDArray[np.float64],
+        visits: OpenVisits,
+    ) -> None:
+        """Continue where an earlier run was: vehicles of fresh rows, where they were last evaluated, and what they were inside.
+
+        Visit ids go on above the highest restored one.
+        """
+        self.ensure_rows(int(rows.max(initial=-1)) + 1)
+        order = np.lexsort((visits.handle, visits.row))
+        row, handle, visit, entered_ms = (column[order] for column in visits)
+        _, first, counts = np.unique(row, return_index=True, return_counts=True)
+        self.ensure_slots(int(counts.max(initial=0)))
+        states = self.states
+        slot = np.arange(len(row)) - np.repeat(first, counts)
+        states.handle[row, slot], states.visit[row, slot], states.entered_ms[row, slot] = (
+            handle,
+            visit,
+            entered_ms,
+        )
+        states.used[row[first]] = counts
+        states.is_known[rows] = True
+        states.time_ms[rows], states.lat_deg[rows], states.lon_deg[rows] = time_ms, lat_deg, lon_deg
+        self.next_visit = max(self.next_visit, int(visit.max(initial=-1)) + 1)
 
     def _grow(self, rows: int, slots: int) -> None:
         grown = _states(rows, slots)
@@ -115,6 +136,7 @@ def find_transitions(
         state.states,
         fence_set.shapes,
         fence_set.handles,
+        fence_set.is_gone,
         as_column(row, np.int32),
         as_column(time_ms, np.int64),
         as_column(lat_deg, float),
@@ -150,14 +172,16 @@ def refresh_fences(
     )
     _make_room(state, rows, hits)
     whole, places, state.next_visit = kernel.refresh(
-        state.states, fence_set.handles, rows, now_ms, hits.offsets, hits.fence, state.next_visit
+        state.states,
+        fence_set.handles,
+        fence_set.is_gone,
+        rows,
+        now_ms,
+        hits.offsets,
+        hits.fence,
+        state.next_visit,
     )
     return _events(whole, places)
-
-
-def no_events() -> FenceEvents:
-    """Of nothing that happened."""
-    return _events(np.empty((0, kernel.EVENT_COLUMNS), np.int64), np.empty((0, 2)))
 
 
 def warm_up() -> None:
@@ -190,18 +214,18 @@ def _states(rows: int, slots: int) -> kernel.States:
 
 def _events(whole: NDArray[np.int64], places: NDArray[np.float64]) -> FenceEvents:
     numbers = np.ascontiguousarray(whole.T)
-    events = FenceEvents(
-        row=numbers[kernel.ROW].astype(np.int32),
-        handle=numbers[kernel.HANDLE].astype(np.int32),
-        kind=numbers[kernel.KIND].astype(np.int8),
-        cause=numbers[kernel.CAUSE].astype(np.int8),
+    time_ms, is_exit = numbers[kernel.TIME], numbers[kernel.KIND] == Kind.EXIT
+    return fence_events(
+        row=numbers[kernel.ROW],
+        handle=numbers[kernel.HANDLE],
+        kind=numbers[kernel.KIND],
+        cause=numbers[kernel.CAUSE],
         visit=numbers[kernel.VISIT],
-        time_ms=numbers[kernel.TIME],
-        lat_deg=places[:, 0].copy(),
-        lon_deg=places[:, 1].copy(),
+        time_ms=time_ms,
+        lat_deg=places[:, 0],
+        lon_deg=places[:, 1],
         fix_time_ms=numbers[kernel.FIX_TIME],
-        fix=numbers[kernel.FIX].astype(np.int32),
+        fix=numbers[kernel.FIX],
+        entered_ms=np.where(is_exit, numbers[kernel.ENTERED], time_ms),
+        left_ms=np.where(is_exit, time_ms, NONE),
     )
-    for field in fields(events):
-        getattr(events, field.name).flags.writeable = False
-    return events

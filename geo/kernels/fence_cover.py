@@ -44,6 +44,8 @@ HALVES = np.array([[-180.0, -90.0, 0.0, 90.0], [0.0, -90.0, 180.0, 90.0]])
 """The western and the eastern half of the world, as boxes."""
 
 
+_ROUNDING_RAD = 1e-9
+
 BLOCK = 16
 """So many segments share a box in `Shapes.blocks`."""
 
@@ -85,9 +87,23 @@ def with_room(array: NDArray[Any], used: int, more: int) -> NDArray[Any]:
 
 
 @njit(cache=True, nogil=True)
-def _circle_mode(circle: NDArray[np.float64], lat_rad: float, lon_rad: float, reach_rad: float) -> int:
+def _box_reach_rad(box: NDArray[np.float64]) -> float:
+    """Angle from a box's middle to its furthest corner, beyond which nothing of it lies; pi for a box half around the world."""
+    lon, lat = 0.5 * (box[0] + box[2]), 0.5 * (box[1] + box[3])
+    if box[2] - box[0] >= 180.0:
+        return np.pi
+    x, y, z = unit_vector(lat, lon)
+    most = 0.0
+    for corner_lat in (box[1], box[3]):
+        cx, cy, cz = unit_vector(corner_lat, box[2])
+        most = max(most, (x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2)
+    return float(2.0 * np.arcsin(min(1.0, np.sqrt(most) / 2.0)) + _ROUNDING_RAD)
+
+
+@njit(cache=True, nogil=True)
+def _circle_mode(circle: NDArray[np.float64], lat_deg: float, lon_deg: float, reach_rad: float) -> int:
     """INSIDE, CIRCLE (open) or -1 (outside) for all that lies within an angle of a point."""
-    x, y, z = unit_vector(np.degrees(lat_rad), np.degrees(lon_rad))
+    x, y, z = unit_vector(lat_deg, lon_deg)
     chord = np.sqrt((x - circle[0]) ** 2 + (y - circle[1]) ** 2 + (z - circle[2]) ** 2)
     apart = 2.0 * np.arcsin(min(1.0, chord / 2.0))
     if (apart + reach_rad) * GREATEST_RADIUS_M < circle[RADIUS]:
@@ -106,8 +122,6 @@ def _open_parity(
 @njit(cache=True, nogil=True)
 def _enter_child(
     box: NDArray[np.float64],
-    centre: NDArray[np.float64],
-    reach_rad: float,
     entries: NDArray[np.int32],
     runs: NDArray[np.int32],
     start: int,
@@ -121,6 +135,7 @@ def _enter_child(
     """Passes the open entries[start:stop] of a node on to a child; returns the new lengths of `out` and `out_runs`."""
     x = 0.5 * (box[0] + box[2])
     y = 0.5 * (box[1] + box[3])
+    reach_rad = _box_reach_rad(box)
     for i in range(start, stop):
         entry = entries[i]
         fence = entry[FENCE]
@@ -129,7 +144,7 @@ def _enter_child(
             continue
         first_run = n_runs
         if entry[MODE] == CIRCLE:
-            mode = _circle_mode(shapes.circles[entry[START]], centre[0], centre[1], reach_rad)
+            mode = _circle_mode(shapes.circles[entry[START]], y, x, reach_rad)
             first_run = entry[START]
         else:
             for run in range(entry[START], entry[STOP]):
@@ -205,9 +220,7 @@ def enter_roots(
         cell_centre(cell[k], centre)
         if reach_box(centre[0], centre[1], REACH_RAD[0], HALVES[k // BASE_CELLS], box[k]):
             entries, runs = with_room(entries, n, count), with_room(runs, n_runs, bound)
-            n, n_runs = _enter_child(
-                box[k], centre, REACH_RAD[0], whole, whole_runs, 0, count, shapes, entries, n, runs, n_runs
-            )
+            n, n_runs = _enter_child(box[k], whole, whole_runs, 0, count, shapes, entries, n, runs, n_runs)
         start[k + 1] = n
     return entries[:n], runs[:n_runs]
 
@@ -259,11 +272,16 @@ def _settle(
 
 @njit(cache=True, nogil=True)
 def next_level(
-    level: Level, resolution: int, shapes: Shapes, nodes: NDArray[np.int32], settled: NDArray[np.int32]
+    level: Level,
+    resolution: int,
+    shapes: Shapes,
+    nodes: NDArray[np.int32],
+    node_boxes: NDArray[np.float64],
+    settled: NDArray[np.int32],
 ) -> tuple[NDArray[Any], ...]:
     """Settles what a level (at `resolution`) settles, and passes the rest on.
 
-    Returns the trie's grown nodes and entries, and of the next level: cell [k, 1], box, (node, end of its entries) [k, 2], entries, runs.
+    Returns the trie's grown nodes, their boxes (nothing's is NaN) and entries, and of the next level: cell [k, 1], box, (node, end of its entries) [k, 2], entries, runs.
     """
     n_nodes, n_settled = nodes.shape[0], settled.shape[0]
     many = level.cell.size
@@ -283,7 +301,7 @@ def next_level(
         nodes[node, LAST_ENTRY] = n_settled
         if split == start:
             continue
-        nodes = with_room(nodes, n_nodes, 7)
+        nodes, node_boxes = with_room(nodes, n_nodes, 7), with_room(node_boxes, n_nodes, 7)
         nodes[node, CHILD] = n_nodes
         bound = _runs_bound(level.entries, level.runs, start, split)
         cells, boxes, places = with_room(cells, n, 7), with_room(boxes, n, 7), with_room(places, n, 7)
@@ -292,16 +310,16 @@ def next_level(
             nodes[here, CHILD] = -1
             nodes[here, FIRST_ENTRY] = nodes[here, LAST_ENTRY] = 0
             nodes[here, PARENT] = node
+            node_boxes[here] = np.nan
             cells[n, 0] = child_of(level.cell[k], resolution + 1, child)
             cell_centre(cells[n, 0], centre)
             if not reach_box(centre[0], centre[1], reach, level.box[k], boxes[n]):
                 continue
+            node_boxes[here] = boxes[n]
             entries, runs = with_room(entries, n_entries, split - start), with_room(runs, n_runs, bound)
             before = n_entries
             n_entries, n_runs = _enter_child(
                 boxes[n],
-                centre,
-                reach,
                 level.entries,
                 level.runs,
                 start,
@@ -318,6 +336,7 @@ def next_level(
         n_nodes += 7
     return (
         nodes[:n_nodes],
+        node_boxes[:n_nodes],
         settled[:n_settled],
         cells[:n],
         boxes[:n],

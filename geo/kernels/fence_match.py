@@ -15,6 +15,7 @@ from geo.kernels.fence_cover import (
     INSIDE,
     LAST_ENTRY,
     MODE,
+    PARENT,
     RUN,
     START,
     STOP,
@@ -27,6 +28,7 @@ class FenceTable(NamedTuple):
     """What matching reads; n nodes, e entries, v vertices, c circles, g fleets (the highest number + 1)."""
 
     nodes: NDArray[np.int32]  # [n, 4] see kernels.fence_cover
+    boxes: NDArray[np.float64]  # [n, 4] west, south, east, north
     entries: NDArray[np.int32]  # [e, 4]
     vertices: NDArray[np.float64]  # [v, 2] longitude, latitude
     circles: NDArray[np.float64]  # [c, 8] see kernels.geodesy
@@ -53,15 +55,37 @@ def _insert(hits: NDArray[np.int32], start: int, stop: int, fence: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _leaf_of(nodes: NDArray[np.int32], root: int, place: int, lon: float) -> int:
+    """The leaf that a cell leads to, from a fleet's first root."""
+    node = root + base_cell(place) + (0 if lon < 0.0 else BASE_CELLS)
+    resolution = 0
+    while nodes[node, CHILD] >= 0:
+        resolution += 1
+        node = nodes[node, CHILD] + digit(place, resolution)
+    return int(node)
+
+
+@njit(cache=True, nogil=True)
+def _is_within(boxes: NDArray[np.float64], box: int, lat: float, lon: float) -> bool:
+    return bool(boxes[box, 0] <= lon <= boxes[box, 2] and boxes[box, 1] <= lat <= boxes[box, 3])
+
+
+@njit(cache=True, nogil=True)
 def match(
     table: FenceTable,
     fleet_number: NDArray[np.int32],
     lat_deg: NDArray[np.float64],
     lon_deg: NDArray[np.float64],
+    rows: NDArray[np.int32],
+    leaves: NDArray[np.int32],
     offsets: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """The fences of each fix, ascending, fix after fix; writes where each fix's begin to `offsets` int64[fixes + 1]."""
-    nodes, entries, vertices, circles, fleet_root, fleet_resolution, fleet_bounds = table
+    """The fences of each fix, ascending, fix after fix; writes where each fix's begin to `offsets` int64[fixes + 1].
+
+    `leaves` [rows, 2] is the node where each row was last found and its fleet, -1 for none, and is updated; when it is empty, `rows` is not read.
+    The loop is one piece: passing many arrays to a function costs more than a node's test.
+    """
+    nodes, boxes, entries, vertices, circles, fleet_root, fleet_resolution, fleet_bounds = table
     hits = np.empty(max(64, 2 * lat_deg.size), np.int32)
     point, cell = np.empty(2), np.empty(1, np.int64)
     n = 0
@@ -71,15 +95,18 @@ def match(
         fleet, lat, lon = fleet_number[i], lat_deg[i], lon_deg[i]
         if fleet < 0 or fleet >= fleet_root.size or fleet_root[fleet] < 0:
             continue
-        if not (fleet_bounds[fleet, 0] <= lon <= fleet_bounds[fleet, 2]):
+        if not _is_within(fleet_bounds, fleet, lat, lon):
             continue  # also NaN
-        if not (fleet_bounds[fleet, 1] <= lat <= fleet_bounds[fleet, 3]):
-            continue
-        place = cell_of(lat, lon, fleet_resolution[fleet], point, cell)
-        node = fleet_root[fleet] + base_cell(place) + (0 if lon < 0.0 else BASE_CELLS)
+        is_placed = leaves.size > 0 and leaves[rows[i], 1] == fleet
+        node = leaves[rows[i], 0] if is_placed else -1
+        if node < 0 or not _is_within(boxes, node, lat, lon):
+            place = cell_of(lat, lon, fleet_resolution[fleet], point, cell)
+            node = _leaf_of(nodes, fleet_root[fleet], place, lon)
+            if leaves.size:
+                leaves[rows[i], 0], leaves[rows[i], 1] = node, fleet
         x = y = z = np.nan  # filled for the first circle
-        first, resolution = n, 0
-        while True:
+        first = n
+        while node >= 0:
             parity = 0
             for e in range(nodes[node, FIRST_ENTRY], nodes[node, LAST_ENTRY]):
                 mode = entries[e, MODE]
@@ -101,9 +128,41 @@ def match(
                     hits = _twice(hits)
                 _insert(hits, first, n, entries[e, FENCE])
                 n += 1
-            if nodes[node, CHILD] < 0:
-                break
-            resolution += 1
-            node = nodes[node, CHILD] + digit(place, resolution)
+            node = nodes[node, PARENT]
         offsets[i + 1] = n
     return hits[:n]
+
+
+@njit(cache=True, nogil=True)
+def merge(
+    handles: NDArray[np.int32],
+    is_gone: NDArray[np.bool_],
+    built_offsets: NDArray[np.int64],
+    built: NDArray[np.int32],
+    edited_offsets: NDArray[np.int64],
+    edited: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    hits: NDArray[np.int32],
+) -> int:
+    """Writes the hits of both layers, without what is gone of the built one, by ascending handle; returns how many.
+
+    `offsets` int64[fixes + 1] and `hits` int32[as many as both have] are filled.
+    """
+    n = 0
+    offsets[0] = 0
+    for i in range(offsets.size - 1):
+        b, e = built_offsets[i], edited_offsets[i]
+        while b < built_offsets[i + 1] or e < edited_offsets[i + 1]:
+            if b < built_offsets[i + 1] and is_gone[built[b]]:
+                b += 1
+                continue
+            has_built, has_edited = b < built_offsets[i + 1], e < edited_offsets[i + 1]
+            if has_built and (not has_edited or handles[built[b]] < handles[edited[e]]):
+                hits[n] = built[b]
+                b += 1
+            else:
+                hits[n] = edited[e]
+                e += 1
+            n += 1
+        offsets[i + 1] = n
+    return n

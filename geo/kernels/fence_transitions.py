@@ -8,18 +8,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from geo.kernels.fence_cover import BLOCK, Shapes, with_room
-from geo.kernels.geodesy import LAT, LON, RADIUS, geodesic_distance_m, short_way
+from geo.kernels.geodesy import circle_fraction, short_way
 from geo.kernels.orientation import orientation
 
 ENTER, EXIT = 0, 1
 MOVED, FENCE_CHANGED = 0, 1
 
-# columns of an event's whole numbers; INDEX is the fence's in the set, -1 when it is there no more
-ROW, HANDLE, KIND, CAUSE, VISIT, TIME, FIX_TIME, FIX, INDEX = 0, 1, 2, 3, 4, 5, 6, 7, 8
-EVENT_COLUMNS = 9
-
-_ITERATIONS = 60
-_CLOSE_M = 1e-3
+# columns of an event's whole numbers; INDEX is the fence's in the set, -1 when it is there no more; ENTERED is filled for an exit
+ROW, HANDLE, KIND, CAUSE, VISIT, TIME, FIX_TIME, FIX, INDEX, ENTERED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+EVENT_COLUMNS = 10
 
 
 class States(NamedTuple):
@@ -101,42 +98,11 @@ def _polygon_fraction(
 
 
 @njit(cache=True, nogil=True)
-def _beyond_m(circle: NDArray[np.float64], x0: float, y0: float, dx: float, dy: float, t: float) -> float:
-    """How far outside a circle the path is at t; negative inside."""
-    lon = short_way(x0 + t * dx)
-    return geodesic_distance_m(circle[LAT], circle[LON], y0 + t * dy, lon) - float(circle[RADIUS])
-
-
-@njit(cache=True, nogil=True)
-def _circle_fraction(circle: NDArray[np.float64], x0: float, y0: float, dx: float, dy: float) -> float:
-    """Where a path with one end outside and one inside meets a circle; -1 when both ends are on one side.
-
-    Regula falsi, Illinois variant: Dowell and Jarratt (1971), doi 10.1007/BF01934364; to 1 mm.
-    """
-    t0, t1 = 0.0, 1.0
-    f0, f1 = _beyond_m(circle, x0, y0, dx, dy, t0), _beyond_m(circle, x0, y0, dx, dy, t1)
-    if (f0 > 0.0) == (f1 > 0.0):
-        return -1.0
-    t = t1
-    for _ in range(_ITERATIONS):
-        t = t1 - f1 * (t1 - t0) / (f1 - f0)
-        f = _beyond_m(circle, x0, y0, dx, dy, t)
-        if abs(f) < _CLOSE_M:
-            break
-        if (f > 0.0) != (f1 > 0.0):
-            t0, f0 = t1, f1
-        else:
-            f0 *= 0.5
-        t1, f1 = t, f
-    return t
-
-
-@njit(cache=True, nogil=True)
 def _crossing(shapes: Shapes, fence: int, x0: float, y0: float, x1: float, y1: float, last: bool) -> float:
     """Fraction of the short way from 0 to 1 at which the fence's boundary is met first or last; -1 when it is not."""
     dx = short_way(x1 - x0)
     if shapes.circle[fence] >= 0:
-        return _circle_fraction(shapes.circles[shapes.circle[fence]], x0, y0, dx, y1 - y0)
+        return circle_fraction(shapes.circles[shapes.circle[fence]], x0, y0, dx, y1 - y0)
     end = x1 if dx == x1 - x0 else x0 + dx
     best = _polygon_fraction(shapes, fence, x0, y0, end, y1, last, -1.0)
     if abs(end) > 180.0:
@@ -146,9 +112,13 @@ def _crossing(shapes: Shapes, fence: int, x0: float, y0: float, x1: float, y1: f
 
 
 @njit(cache=True, nogil=True)
-def _index_of(handles: NDArray[np.int32], handle: int) -> int:
-    """Place of a handle in an ascending array, -1 when it is not there."""
-    index = np.searchsorted(handles, handle)
+def _index_of(handles: NDArray[np.int32], is_gone: NDArray[np.bool_], handle: int) -> int:
+    """Index of a handle in the set, -1 when it is not there; the first `is_gone.size` handles ascend, and the rest do."""
+    built = is_gone.size
+    index = np.searchsorted(handles[:built], handle)
+    if index < built and handles[index] == handle and not is_gone[index]:
+        return int(index)
+    index = built + np.searchsorted(handles[built:], handle)
     return int(index) if index < handles.size and handles[index] == handle else -1
 
 
@@ -169,6 +139,7 @@ def _close_visits(
     states: States,
     row: int,
     handles: NDArray[np.int32],
+    is_gone: NDArray[np.bool_],
     hits: NDArray[np.int32],
     start: int,
     stop: int,
@@ -188,7 +159,8 @@ def _close_visits(
             kept += 1
         else:
             whole = with_room(whole, n, 1)
-            _write(whole, n, row, handle, EXIT, states.visit[row, slot], _index_of(handles, handle))
+            _write(whole, n, row, handle, EXIT, states.visit[row, slot], _index_of(handles, is_gone, handle))
+            whole[n, ENTERED] = states.entered_ms[row, slot]
             n += 1
     states.used[row] = kept
     return whole, n
@@ -284,6 +256,7 @@ def find(
     states: States,
     shapes: Shapes,
     handles: NDArray[np.int32],
+    is_gone: NDArray[np.bool_],
     rows: NDArray[np.int32],
     time_ms: NDArray[np.int64],
     lat_deg: NDArray[np.float64],
@@ -294,7 +267,7 @@ def find(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
     """Events of fixes in order; updates `states`, whose slots must suffice for the hits of any one fix.
 
-    Returns whole numbers int64[e, 9], places float64[e, 2] (latitude, longitude), and the next visit id.
+    Returns whole numbers int64[e, 10], places float64[e, 2] (latitude, longitude), and the next visit id.
     """
     whole, places = np.empty((16, EVENT_COLUMNS), np.int64), np.empty((16, 2))
     n = 0
@@ -302,7 +275,7 @@ def find(
         row, start, stop = rows[i], offsets[i], offsets[i + 1]
         if not _is_unchanged(states, row, handles, hits, start, stop):
             first = n
-            whole, n = _close_visits(states, row, handles, hits, start, stop, whole, n)
+            whole, n = _close_visits(states, row, handles, is_gone, hits, start, stop, whole, n)
             whole, n, next_visit = _open_visits(states, row, handles, hits, start, stop, whole, n, next_visit)
             places = with_room(places, first, n - first)
             _place(states, shapes, row, time_ms[i], lat_deg[i], lon_deg[i], whole, first, n, places)
@@ -318,6 +291,7 @@ def find(
 def refresh(
     states: States,
     handles: NDArray[np.int32],
+    is_gone: NDArray[np.bool_],
     rows: NDArray[np.int32],
     now_ms: int,
     offsets: NDArray[np.int64],
@@ -332,7 +306,7 @@ def refresh(
         if _is_unchanged(states, row, handles, hits, start, stop):
             continue
         first = n
-        whole, n = _close_visits(states, row, handles, hits, start, stop, whole, n)
+        whole, n = _close_visits(states, row, handles, is_gone, hits, start, stop, whole, n)
         whole, n, next_visit = _open_visits(states, row, handles, hits, start, stop, whole, n, next_visit)
         places = with_room(places, first, n - first)
         for event in range(first, n):

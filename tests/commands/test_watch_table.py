@@ -25,7 +25,7 @@ def test_newest_vehicles_first_with_their_last_event() -> None:
         mid=Vehicle(9_000, 2, 2, 0, 0),
     )
     seen.note(Connection(True))
-    seen.note(Event("e", 1, "enter", "moved", 1, "new", "depot", "Depot", 1, 0, 0, 1, {}))
+    seen.note(Event("e", 1, "enter", "moved", 1, "new", "depot", "Depot", 1, 0, 0, 1, None, {}))
     text = shown(live, seen)
     assert text.index("new") < text.index("mid")
     assert "old" not in text.replace("is old", "")

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 
+import numpy as np
 import pytest
 from fence_app import SQUARE, square
 
 from geo.fence_area import checked_area
+from geo.fence_match import match_fences
 from haulcast.fences import catalogue as catalogue_module
 from haulcast.fences.catalogue import FenceCatalogue
 
@@ -115,3 +117,59 @@ async def test_what_changes_no_area_builds_nothing() -> None:
     await catalogue.settled()
     assert catalogue.current is before
     assert catalogue.name_of(0) == "renamed"
+
+
+async def test_a_few_edits_of_many_fences_are_a_layer(monkeypatch) -> None:
+    """While there is a large set, an edit builds no other; the layer is dissolved when it has grown, and no answer changes."""
+    monkeypatch.setattr(catalogue_module, "FEW_FENCES", 10)
+    monkeypatch.setattr(catalogue_module, "GROWN_EDITS", 5)
+    catalogue = _catalogue()
+    await catalogue.put_all("acme", [(f"f{i}", "", checked_area(square(i), repair=False)) for i in range(40)])
+    await catalogue.settled()
+    assert len(catalogue.current) == 40
+    for i in range(4):
+        catalogue.put("acme", f"f{i}", "", checked_area(square(i + 50), repair=False))
+        await catalogue.settled()
+        assert catalogue.current.edited is not None
+    catalogue.remove("acme", "f39")
+    await catalogue.settled()
+    catalogue.put("acme", "new", "", AREA)  # while the layer is being dissolved
+    await catalogue.settled()
+    while task := catalogue._dissolving or catalogue._build:
+        await asyncio.wait([task])
+    assert len(catalogue.current) == 40
+    assert len(catalogue._edits) <= 1
+    squares = {f"f{i}": i + 50 if i < 4 else i for i in range(39)} | {"new": 0}
+    for fence_id, west in squares.items():
+        inside = match_fences(
+            catalogue.current, np.zeros(1, np.int32), *np.array([[0.5], [west + 0.5]], float)
+        )
+        found = [catalogue.id_of(int(catalogue.current.handles[i])) for i in inside.fence]
+        assert fence_id in found
+
+
+async def test_a_large_edit_while_the_layer_is_dissolved_is_kept(monkeypatch) -> None:
+    """A set of all fences that comes too late does not take the place of a newer one."""
+    monkeypatch.setattr(catalogue_module, "FEW_FENCES", 2)
+    monkeypatch.setattr(catalogue_module, "GROWN_EDITS", 1)
+    late, build = threading.Event(), catalogue_module.build_fence_set
+
+    def late_at_second(fences, version):
+        if version == 9:
+            late.wait(10)
+        return build(fences, version)
+
+    catalogue = _catalogue()
+    await catalogue.put_all("acme", [(f"f{i}", "", AREA) for i in range(8)])
+    await catalogue.settled()
+    monkeypatch.setattr(catalogue_module, "build_fence_set", late_at_second)
+    catalogue.put("acme", "one", "", AREA)  # a layer, and its end begins
+    await catalogue.settled()
+    dissolving = catalogue._dissolving
+    await catalogue.put_all("acme", [(f"g{i}", "", AREA) for i in range(30)])
+    await catalogue.settled()
+    late.set()
+    await asyncio.wait([dissolving])
+    catalogue.remove("acme", "f0")
+    await catalogue.settled()
+    assert len(catalogue.current) == 8 + 1 + 30 - 1

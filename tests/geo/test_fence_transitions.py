@@ -11,23 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.fence_area import checked_area
+from geo.fence_events import NONE, Cause, FenceEvents, Kind, fence_events, join_events, no_events
 from geo.fence_match import match_fences
 from geo.fence_set import Circle, Fence, FenceSet, build_fence_set
-from geo.fence_transitions import (
-    ENTER,
-    EXIT,
-    FENCE_CHANGED,
-    MOVED,
-    FenceEvents,
-    FenceState,
-    find_transitions,
-    no_events,
-    refresh_fences,
-    warm_up,
-)
+from geo.fence_transitions import FenceState, find_transitions, refresh_fences, warm_up
 from geo.kernels import fence_match as match_kernel
 from geo.kernels import fence_transitions as kernel
 
+ENTER, EXIT = Kind
+MOVED, FENCE_CHANGED = Cause
 BOX = shapely.box(0, 0, 2, 2)
 
 
@@ -61,6 +53,8 @@ def test_a_drive_through_a_fence_is_timed_at_its_edges():
     assert events.fix_time_ms.tolist() == [1000, 5000]
     assert events.fix.tolist() == [1, 2]
     assert events.cause.tolist() == [MOVED, MOVED]
+    assert events.entered_ms.tolist() == [500, 500]
+    assert events.left_ms.tolist() == [NONE, 2000]
     assert state.next_visit == 101
     assert not state.inside(3).size
 
@@ -271,8 +265,30 @@ def test_nothing_is_compiled_after_the_warm_up():
     ] == compiled
 
 
-def test_no_events_and_warm_up():
-    """Nothing happened is a table too, and all can be compiled ahead."""
-    warm_up()
-    assert len(no_events()) == 0
+def test_the_kernels_numbers_are_the_names():
+    """Kinds and causes are the same numbers in the kernel and outside."""
+    assert tuple(Kind) == (kernel.ENTER, kernel.EXIT)
+    assert tuple(Cause) == (kernel.MOVED, kernel.FENCE_CHANGED)
+
+
+def test_a_forgotten_vehicle_is_nowhere():
+    """After it is forgotten a vehicle leaves nothing, no edit enters it, and its next fix is its first; an unknown row is no error."""
+    state, fence_set = FenceState(0), fence_set_of(BOX)
+    moved(state, fence_set, [(0, 0, 1, 1), (1, 0, 1, 1)])
+    state.forget(0)
+    state.forget(1000)
+    assert not state.inside(0).size
+    assert state.inside(1).tolist() == [0]
+    assert not len(refreshed(state, fence_set, [0, 1], 50))
+    assert short(moved(state, fence_set, [(0, 700, 1, 1)])) == [(0, 0, ENTER, 2, 700)]
+
+
+def test_events_join_in_order():
+    """Parts follow one another column by column, with the same types; of nothing comes nothing."""
+    one, two = fence_events(row=[1, 2], visit=[5, 6], kind=0), fence_events(row=[3], visit=7, kind=1)
+    joined = join_events([one, no_events(), two])
+    assert short(joined) == [(1, NONE, 0, 5, NONE), (2, NONE, 0, 6, NONE), (3, NONE, 1, 7, NONE)]
+    assert joined.kind.dtype == np.int8
+    assert join_events([no_events(), one]) is one
+    assert not len(join_events([]))
     assert no_events().visit.dtype == np.int64

@@ -2,12 +2,12 @@
 
 import json
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
 
-from geo.fence_transitions import FenceEvents
+from geo.fence_events import fence_events, no_events
 from haulcast.doors import wire
 from haulcast.doors.socket_session import Admission, Claims
 from haulcast.live_map.fan_out import FanOut
@@ -230,7 +230,7 @@ def holds(box, lat, lon, slack=0.0):
     return lon >= west - slack or lon <= east + slack
 
 
-NO_EVENTS = FenceEvents(*(np.zeros(0, int) for _ in fields(FenceEvents)))
+NO_EVENTS = no_events()
 
 
 class MapHub:
@@ -276,11 +276,9 @@ class MapHub:
         rows = [self.rows.row_of(fleet, vehicle) for fleet, vehicle, _ in events]
         self.positions.ensure_rows(len(self.rows))
         n, now = len(rows), self.clock.now_ms()
-        self.place({}, FenceEvents(
-            row=np.array(rows, np.int32), handle=np.full(n, 3, np.int32), kind=np.array([kind for *_, kind in events], np.uint8),
-            cause=np.zeros(n, np.uint8), visit=np.arange(n) + 1_790_000_000_000_001, time_ms=np.full(n, now - 500),
-            lat_deg=np.full(n, 37.7749), lon_deg=np.full(n, -122.4194), fix_time_ms=np.full(n, now),
-                fix=np.zeros(n, np.int32),
+        self.place({}, fence_events(
+            row=rows, handle=3, kind=[kind for *_, kind in events], cause=0, visit=np.arange(n) + 1_790_000_000_000_001,
+            time_ms=now - 500, lat_deg=37.7749, lon_deg=-122.4194, fix_time_ms=now, fix=0, entered_ms=now - 900,
         ))  # fmt: skip
 
     def settle(self, *clients):

@@ -21,7 +21,7 @@ def offsets(client):
 
 
 def test_an_event_says_what_the_protocol_says(hub):
-    """All fields of docs/protocol.md, and no others."""
+    """All fields of docs/protocol.md, and no others; an exit also says when the visit began."""
     client = hub.client()
     client.subscribe(WORLD)
     hub.events(("acme", "truck-7", 0), ("acme", "truck-7", 1))
@@ -31,7 +31,9 @@ def test_an_event_says_what_the_protocol_says(hub):
         "type": "event", "offset": 1, "event": "enter", "cause": "moved", "visit": 1790000000000001, "vehicle": "truck-7", "fence": "f3",
         "name": "Fence 3", "time_ms": now - 500, "lat": 37.7749, "lon": -122.4194, "fix_time_ms": now,
     }  # fmt: skip
-    assert client.events[1]["event"] == "exit"
+    assert client.events[1] == client.events[0] | {
+        "offset": 2, "event": "exit", "visit": 1790000000000002, "entered_ms": now - 900,
+    }  # fmt: skip
 
 
 def test_offsets_are_of_the_fleet(hub):

@@ -252,5 +252,6 @@ def _event_of(epoch: str, said: dict[str, Any]) -> Event:
         lat_deg=said["lat"],
         lon_deg=said["lon"],
         fix_time_ms=said["fix_time_ms"],
+        entered_ms=said.get("entered_ms"),
         fields=said,
     )

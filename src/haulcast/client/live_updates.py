@@ -65,6 +65,7 @@ class Event:
     lat_deg: float
     lon_deg: float
     fix_time_ms: int
+    entered_ms: int | None  # of an exit
     fields: Mapping[str, object]  # the whole message
 
 

@@ -1,7 +1,8 @@
 """All fences of all fleets in memory, and the frozen set of them that ticks match against.
 
-After a change a new set is built in a thread beside the live one, and swapped in whole; changes made meanwhile share the
-next build. Every method is called from the event loop's thread.
+After a change a new set is made in a thread beside the live one, and swapped in whole; changes made meanwhile share the
+next. A few changes of many fences become a layer on the set that was built last, which takes milliseconds; when that layer has
+grown, a set of all fences is built behind it, which takes seconds, and takes its place. Every method is called from the event loop's thread.
 """
 
 import asyncio
@@ -9,11 +10,22 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from geo.fence_area import Area
-from geo.fence_set import Fence, FenceSet, build_fence_set
+import structlog
+
+from geo.fence_area import Area, Circle, same_area
+from geo.fence_set import Fence, FenceSet, build_fence_set, edit_fence_set
 
 AT_ONCE = 500  # about a millisecond of the loop
+FEW_FENCES = 500  # so many are simply built anew, in about 10 ms
+MOST_EDITS = 1_000  # more changes at once than this are not worth a layer of their own
+GROWN_EDITS = (
+    250  # a layer of so many is dissolved: each edit makes it anew, and it is matched beside the rest
+)
 KEPT_REMOVED = 65_536  # removed fences whose names late exit events can still ask for
+
+
+_log = structlog.get_logger()
+_NOWHERE = Circle(0.0, 0.0, 1.0)  # of a fence that was removed: never matched against
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,10 @@ class FenceCatalogue:
         self._changes = 0
         self._built = 0
         self._build: asyncio.Task[None] | None = None
+        self._base = self.current
+        self._edits: dict[int, Fence | None] = {}  # what `_base` lacks, by handle; None: removed
+        self._dissolving: asyncio.Task[None] | None = None
+        self._rebuilt: tuple[FenceSet, dict[int, Fence | None]] | None = None
 
     def __len__(self) -> int:
         return len(self._fences)
@@ -76,13 +92,15 @@ class FenceCatalogue:
             shape = Fence(self._next_handle, self._fleet_number_of(fleet), area)
             self._next_handle += 1
         else:
-            shape = known.shape if known.shape.area == area else replace(known.shape, area=area)
+            shape = known.shape if same_area(known.shape.area, area) else replace(known.shape, area=area)
         return NamedFence(fleet, fence_id, name, shape)
 
     def _enter(self, entries: Iterable[NamedFence]) -> None:
         for fence in entries:
             known = self._fences.get(fence.key)
-            self._changes += known is None or known.shape is not fence.shape
+            if known is None or known.shape is not fence.shape:
+                self._changes += 1
+                self._edits[fence.shape.handle] = fence.shape
             self._fences[fence.key] = self._by_handle[fence.shape.handle] = fence
 
     def remove(self, fleet: str, fence_id: str) -> None:
@@ -91,9 +109,19 @@ class FenceCatalogue:
         if fence is None:
             return
         self._changes += 1
+        self._edits[fence.shape.handle] = None
         self._removed.append(fence.shape.handle)
         if len(self._removed) > KEPT_REMOVED:
             del self._by_handle[self._removed.popleft()]
+
+    def handle_of(self, fleet: str, fence_id: str) -> int:
+        """The fence's handle; of one that is gone, a new handle each time, which no fence in force has."""
+        known = self._fences.get((fleet, fence_id))
+        if known is None:
+            known = self._named(fleet, fence_id, fence_id, _NOWHERE)
+            self._by_handle[known.shape.handle] = known
+            self._removed.append(known.shape.handle)
+        return known.shape.handle
 
     def keep_only(self, fleet: str, fence_ids: Iterable[str]) -> None:
         """Remove a fleet's other fences."""
@@ -111,13 +139,60 @@ class FenceCatalogue:
 
     async def _build_once(self) -> None:
         try:
-            changes = self._changes
-            shapes = [fence.shape for fence in self._fences.values()]
-            self.current = await asyncio.to_thread(build_fence_set, shapes, changes)
+            self._rest_on_rebuilt()
+            changes, edits = self._changes, dict(self._edits)
+            if edits and self._is_quick(edits):
+                changed = [fence for fence in edits.values() if fence is not None]
+                removed = [handle for handle, fence in edits.items() if fence is None]
+                self.current = await asyncio.to_thread(edit_fence_set, self._base, changed, removed, changes)
+            elif edits:
+                self.current = await asyncio.to_thread(build_fence_set, self._shapes(), changes)
+                self._rebuilt = self.current, edits
+                self._rest_on_rebuilt()
+            else:
+                self.current = replace(self._base, version=changes)
             self._built = changes
         finally:
             self._build = None
+        if len(self._edits) >= GROWN_EDITS and self._dissolving is None:
+            self._dissolving = asyncio.create_task(self._dissolve())
+        if self._rebuilt is not None:
+            self._build = asyncio.create_task(self._build_once())
         self._on_swap()
+
+    def _is_quick(self, edits: dict[int, Fence | None]) -> bool:
+        """Whether a layer of these edits is made sooner than a set of all fences."""
+        return len(self._fences) > FEW_FENCES and len(edits) <= min(MOST_EDITS, len(self._fences) // 4)
+
+    async def _dissolve(self) -> None:
+        """Build all that is in force into one set; the next edits, or nothing, are put on top of that."""
+        try:
+            before, edits = self._base, dict(self._edits)
+            base = await asyncio.to_thread(build_fence_set, self._shapes(), self._changes)
+            if self._base is not before:  # a large edit was quicker, and its set has more than this one
+                return
+            self._rebuilt = base, edits
+            if self._build is None:
+                self._build = asyncio.create_task(self._build_once())
+        except MemoryError:
+            _log.exception(
+                "fence_layer_not_dissolved", edits=len(self._edits), hint="the next edit tries again"
+            )
+        finally:
+            self._dissolving = None
+
+    def _shapes(self) -> list[Fence]:
+        return [fence.shape for fence in self._fences.values()]
+
+    def _rest_on_rebuilt(self) -> None:
+        """From now on edits are put on the set that was built last, which includes some of them."""
+        if self._rebuilt is None:
+            return
+        self._base, included = self._rebuilt
+        self._rebuilt = None
+        for handle, fence in included.items():
+            if handle in self._edits and self._edits[handle] is fence:  # else it was edited again meanwhile
+                del self._edits[handle]
 
     def id_of(self, handle: int) -> str:
         """The text id of a fence, also for some time after its removal."""

@@ -1,26 +1,30 @@
 """The stage of the step that knows which fences each vehicle is inside, and says what changed."""
 
-from dataclasses import fields
-
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.fence_match import match_fences
+from geo.fence_events import FenceEvents, join_events
+from geo.fence_match import FencePlaces, match_fences
 from geo.fence_set import FenceSet
-from geo.fence_transitions import FenceEvents, FenceState, find_transitions, refresh_fences
+from geo.fence_transitions import FenceState, find_transitions, refresh_fences
 from geo.positions import PositionBatch
 
 
 class FenceWatch:
-    """Which visits are open; `first_visit` is the first visit id given out, they grow by one."""
+    """Which visits are open; `first_visit` is the first visit id given out, they grow by one. `state` is for checkpoints."""
 
     def __init__(self, first_visit: int) -> None:
-        self._state = FenceState(next_visit=first_visit)
+        self.state = FenceState(next_visit=first_visit)
+        self._places = FencePlaces()
         self._version = -1
 
     def ensure_rows(self, rows: int) -> None:
         """Make room for `rows` vehicles."""
-        self._state.ensure_rows(rows)
+        self.state.ensure_rows(rows)
+
+    def forget(self, row: int) -> None:
+        """The vehicle is gone: it is in no fence, and its next fix is its first."""
+        self.state.forget(row)
 
     def watch(
         self,
@@ -43,16 +47,13 @@ class FenceWatch:
         if fence_set.version != self._version:
             self._version = fence_set.version
             rows = np.flatnonzero(is_known).astype(np.int32)
-            events.append(refresh_fences(self._state, fence_set, rows, fleet_number[rows], now_ms))
-        hits = match_fences(fence_set, fleet_number[batch.row], batch.lat_deg, batch.lon_deg)
+            events.append(refresh_fences(self.state, fence_set, rows, fleet_number[rows], now_ms))
+        hits = match_fences(
+            fence_set, fleet_number[batch.row], batch.lat_deg, batch.lon_deg, self._places, batch.row
+        )
         events.append(
             find_transitions(
-                self._state, fence_set, batch.row, batch.time_ms, batch.lat_deg, batch.lon_deg, hits
+                self.state, fence_set, batch.row, batch.time_ms, batch.lat_deg, batch.lon_deg, hits
             )
         )
-        return events[0] if len(events) == 1 else _joined(events)
-
-
-def _joined(parts: list[FenceEvents]) -> FenceEvents:
-    columns = ([getattr(part, field.name) for part in parts] for field in fields(FenceEvents))
-    return FenceEvents(*map(np.concatenate, columns))
+        return join_events(events)

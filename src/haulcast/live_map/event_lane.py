@@ -9,14 +9,14 @@ from typing import Any
 
 import orjson
 
-from geo.fence_transitions import FenceEvents
+from geo.fence_events import Cause, FenceEvents, Kind
 from haulcast.doors.close_codes import CloseCode
 from haulcast.live_map.event_log import EventLog
 from haulcast.live_map.subscriber import Subscriber
 from haulcast.positions.vehicle_rows import VehicleRows
 
-KINDS = ("enter", "exit")
-CAUSES = ("moved", "fence_changed")
+KINDS = tuple(kind.name.lower() for kind in Kind)
+CAUSES = tuple(cause.name.lower() for cause in Cause)
 
 
 class EventLane:
@@ -77,23 +77,25 @@ class EventLane:
         lat: float,
         lon: float,
         fix_time_ms: int,
+        entered_ms: int,
     ) -> int:
         vehicle = self._rows.vehicle_of[row]
         fence, name = self._fence_label(handle)
-        body = orjson.dumps(
-            {
-                "event": KINDS[kind],
-                "cause": CAUSES[cause],
-                "visit": visit,
-                "vehicle": vehicle,
-                "fence": fence,
-                "name": name,
-                "time_ms": time_ms,
-                "lat": round(lat, 6),
-                "lon": round(lon, 6),
-                "fix_time_ms": fix_time_ms,
-            }
-        )
+        said = {
+            "event": KINDS[kind],
+            "cause": CAUSES[cause],
+            "visit": visit,
+            "vehicle": vehicle,
+            "fence": fence,
+            "name": name,
+            "time_ms": time_ms,
+            "lat": round(lat, 6),
+            "lon": round(lon, 6),
+            "fix_time_ms": fix_time_ms,
+        }
+        if kind == Kind.EXIT:
+            said["entered_ms"] = entered_ms
+        body = orjson.dumps(said)
         fleet_number = int(self._rows.fleet_number[row])
         self.log_of(fleet_number).append(vehicle, body[1:])
         return fleet_number
@@ -147,6 +149,6 @@ class EventLane:
 def _columns(events: FenceEvents) -> list[list[Any]]:
     columns = (
         events.row, events.handle, events.kind, events.cause, events.visit,
-        events.time_ms, events.lat_deg, events.lon_deg, events.fix_time_ms,
+        events.time_ms, events.lat_deg, events.lon_deg, events.fix_time_ms, events.entered_ms,
     )  # fmt: skip
     return [column.tolist() for column in columns]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.fence_events import FenceEvents
 from geo.fence_set import FenceSet
-from geo.fence_transitions import FenceEvents
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Refusals, TrackState, filter_track
 from haulcast.fences.watch import FenceWatch
