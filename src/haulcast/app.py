@@ -20,6 +20,9 @@ from geo import fence_match, fence_transitions, fix_text, track_filter
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Reason
 from haulcast import clock, status_api
+from haulcast.checkpoints.checkpoint_loop import CheckpointLoop, saving
+from haulcast.checkpoints.checkpoint_store_postgres import PostgresCheckpointStore
+from haulcast.checkpoints.restoring import restore_vehicles
 from haulcast.database.pool import Database, open_database
 from haulcast.devices.device_frames import decode_frames
 from haulcast.devices.device_sessions import DeviceSessions
@@ -89,6 +92,16 @@ class Hub:
             self._fence_edits = await stack.enter_async_context(
                 fence_edits(PostgresFenceStore(database), self._catalogue)
             )
+            checkpoint_store = PostgresCheckpointStore(database)
+            await restore_vehicles(checkpoint_store, self._state, self._rows, self._catalogue.handle_of)
+            self._checkpoints = CheckpointLoop(
+                checkpoint_store,
+                self._state,
+                self._rows,
+                self._catalogue.id_of,
+                self.settings.checkpoint_interval_s,
+            )
+            await stack.enter_async_context(saving(self._checkpoints))
             self._wire(database, registry)
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
@@ -132,7 +145,7 @@ class Hub:
             limits=FilterLimits(*(getattr(self.settings, name) for name in FilterLimits._fields)),
             tick_ms=self.settings.tick_ms, step_fixes=self.settings.step_fixes,
             decode=self._decode, fence_set=lambda: self._catalogue.current,
-            listeners=[self._tell_devices, self._fan_out.on_step],
+            listeners=[self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
         )  # fmt: skip
         self._door = Door(
@@ -182,7 +195,9 @@ class Hub:
         if row is not None:
             self._sessions.disconnect(row, CloseCode.DELETED, "this vehicle was deleted")
             self._state.last.forget(row)
+            self._state.fences.forget(row)
             self._fan_out.forget(row)
+            self._checkpoints.forget(row)
 
     def _verify(self, token: str) -> Claims:
         return self._tokens.verify(token, clock.epoch_ms())
@@ -237,6 +252,7 @@ class Hub:
             "vehicles": len(self._rows),
             "fences": len(self._catalogue),
             "map": self._fan_out.counters,
+            "checkpoints": self._checkpoints.counters,
         }
 
     async def _watch_load(self) -> None:

@@ -53,6 +53,12 @@ class Settings:
         least=2**20,
         most=2**32,
     )
+    checkpoint_interval_s: float = _setting(
+        5.0,
+        "where vehicles are is saved for the next start this often; what they entered and left, at once",
+        least=0.1,
+        most=3600,
+    )
     stop_timeout_s: float = _setting(30.0, "graceful stop ends after this at the latest", least=1, most=600)
 
     frame_bytes: int = _setting(262_144, "largest frame taken from a socket", least=1024, most=16 * 2**20)

@@ -1,0 +1,63 @@
+"""The contract of a checkpoint store: what is kept of a vehicle over a restart, and what a store promises."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.positions import COLUMNS
+
+NUMBERS: Mapping[str, type] = {
+    **{name: dtype for name, dtype in COLUMNS.items() if name != "row"},
+    "top_seq": np.int64,
+    "seq_window": np.int64,
+    "handled_seq": np.int64,
+    "fence_time_ms": np.int64,
+    "fence_lat_deg": np.float64,
+    "fence_lon_deg": np.float64,
+}
+"""Name and dtype of each column of numbers.
+
+First the last position, as in `geo.positions`. Then the highest sequence taken, a bit for each of the 64 up to it that was
+taken, and the highest up to which all are decided. Then where the fences were last evaluated."""
+
+NO_VISITS = "[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """Vehicles as columns of equal length.
+
+    Attributes:
+        fleet: the fleet of each.
+        vehicle: its id.
+        visits: its open visits as JSON text, [[fence id, visit id, entered_ms], ...].
+        numbers: the columns of `NUMBERS`.
+    """
+
+    fleet: Sequence[str]
+    vehicle: Sequence[str]
+    visits: Sequence[str]
+    numbers: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.vehicle)
+
+
+class CheckpointStore(Protocol):
+    """One checkpoint a vehicle, by (fleet, vehicle id).
+
+    - A save is durable when it returns, and is done whole or not at all.
+    - Only a vehicle that the hub has on record has a checkpoint; the deletion of a vehicle takes it away, and a save that is
+      under way cannot bring it back.
+    - Numbers come back bit for bit, NaN included.
+    - Every method raises StoreError when the store cannot be reached; whether a save that failed so was done is unknown.
+    """
+
+    async def save(self, checkpoints: Checkpoints) -> Sequence[int]:
+        """Replace the checkpoints of these vehicles, each named once; returns the indices of those not on record."""
+
+    def read_all(self) -> AsyncIterator[Checkpoints]:
+        """Every checkpoint, in portions: the state at one moment."""

@@ -1,0 +1,70 @@
+"""At the start: what the last run of the hub knew of each vehicle becomes the state of this one."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from geo.fence_transitions import OpenVisits
+from geo.positions import COLUMNS, from_columns
+from haulcast.checkpoints.checkpoint_store import NO_VISITS, Checkpoints, CheckpointStore
+from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.tracking.step import HubState
+
+
+async def restore_vehicles(
+    store: CheckpointStore, state: HubState, rows: VehicleRows, handle_of: Callable[[str, str], int]
+) -> None:
+    """Read every checkpoint into the state, before the first step.
+
+    Args:
+        store: where they are.
+        state: fresh.
+        rows: as fresh.
+        handle_of: the handle of (fleet, fence id); for a fence that is gone a handle that no fence has, so that the first
+            step closes its visits.
+
+    Raises:
+        StoreError: the store cannot be reached.
+    """
+    handle_of = cache(handle_of)  # one handle for all visits of a fence that is gone
+    async for portion in store.read_all():
+        restore_portion(portion, state, rows, handle_of)
+
+
+def restore_portion(
+    portion: Checkpoints, state: HubState, rows: VehicleRows, handle_of: Callable[[str, str], int]
+) -> None:
+    """See `restore_vehicles`."""
+    names = zip(portion.fleet, portion.vehicle, strict=True)
+    row = np.array([rows.row_of(fleet, vehicle) for fleet, vehicle in names], np.int32)
+    state.ensure_rows(len(rows), rows.fleet_number)
+    numbers = {**portion.numbers, "row": row}
+    state.last.keep(from_columns(numbers[name] for name in COLUMNS))
+    track = state.track.track
+    track["newest_ms"][row] = numbers["time_ms"]
+    track["newest_lat"][row] = numbers["lat_deg"]
+    track["newest_lon"][row] = numbers["lon_deg"]
+    track["newest_accuracy"][row] = numbers["accuracy_m"]
+    track["top_seq"][row] = numbers["top_seq"]
+    track["window"][row] = numbers["seq_window"].view(np.uint64)
+    track["handled_seq"][row] = numbers["handled_seq"]
+    visits = _visits(portion, row, handle_of)
+    state.fences.state.restore(
+        row, numbers["fence_time_ms"], numbers["fence_lat_deg"], numbers["fence_lon_deg"], visits
+    )
+
+
+def _visits(
+    portion: Checkpoints, rows: NDArray[np.int32], handle_of: Callable[[str, str], int]
+) -> OpenVisits:
+    found = [
+        (row, handle_of(fleet, fence_id), visit, entered_ms)
+        for row, fleet, text in zip(rows.tolist(), portion.fleet, portion.visits, strict=True)
+        if text != NO_VISITS
+        for fence_id, visit, entered_ms in orjson.loads(text)
+    ]
+    row, handle, visit, entered_ms = np.array(found, np.int64).reshape(-1, 4).T
+    return OpenVisits(row.astype(np.int32), handle.astype(np.int32), visit, entered_ms)
