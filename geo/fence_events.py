@@ -83,8 +83,7 @@ def fence_events(**columns: Any) -> FenceEvents:
     size = len(columns["row"])
     arrays = []
     for name in COLUMNS:
-        given = columns.get(name, NONE)
-        array: NDArray[Any] = np.array(np.broadcast_to(given, size), _DTYPES.get(name, np.int32))
+        array: NDArray[Any] = np.full(size, columns.get(name, NONE), _DTYPES.get(name, np.int32))
         array.flags.writeable = False
         arrays.append(array)
     return FenceEvents(*arrays)

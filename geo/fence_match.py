@@ -100,6 +100,8 @@ def _hits(
 
 def as_column(values: NDArray[Any], dtype: type) -> NDArray[Any]:
     """The values in the one form that `warm_up` compiled for; any other would stall the caller for seconds. Mostly no copy."""
+    if values.dtype == dtype and values.flags.carray:
+        return values
     return np.require(values, dtype, ["C", "W"])
 
 

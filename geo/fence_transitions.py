@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.fence_events import NONE, FenceEvents, Kind, fence_events
+from geo.fence_events import NONE, FenceEvents, fence_events, no_events
 from geo.fence_match import FenceHits, as_column, match_fences
 from geo.fence_match import warm_up as warm_up_match
 from geo.fence_set import FenceSet, build_fence_set
@@ -212,9 +212,14 @@ def _states(rows: int, slots: int) -> kernel.States:
     )
 
 
+_NO_EVENTS = no_events()
+
+
 def _events(whole: NDArray[np.int64], places: NDArray[np.float64]) -> FenceEvents:
+    if not len(whole):
+        return _NO_EVENTS
     numbers = np.ascontiguousarray(whole.T)
-    time_ms, is_exit = numbers[kernel.TIME], numbers[kernel.KIND] == Kind.EXIT
+    time_ms, is_exit = numbers[kernel.TIME], numbers[kernel.KIND] == kernel.EXIT
     return fence_events(
         row=numbers[kernel.ROW],
         handle=numbers[kernel.HANDLE],
