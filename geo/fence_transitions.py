@@ -2,6 +2,12 @@
 
 A vehicle moves in a straight line of longitude and latitude (the short way around) from one evaluated fix to the next, at
 constant speed. It enters at the first point of that line on the fence's boundary and leaves at the last.
+
+Who is parked at a boundary is not to enter and leave with every wobble of the receiver. So a fix on the other side than the believed
+one, of accuracy a and d from the boundary, has to prove it. If since the last change the vehicle has been further than 3 a
+from the boundary at some fix on the believed side (or was never near): by d > a, or by being the second such fix in a row. Otherwise:
+by d > 3 a. A fix on the believed side again drops what was pending. A vehicle's first fix, and one whose accuracy is
+NaN or 0, prove at once. The event is the crossing to the first fix on the other side, whichever fix proved it.
 """
 
 from collections.abc import Iterator
@@ -10,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.fence_events import NONE, FenceEvents, fence_events, no_events
+from geo.fence_events import NONE, FenceEvents, fence_events, join_events, no_events
 from geo.fence_match import FenceHits, as_column, match_fences
 from geo.fence_match import warm_up as warm_up_match
 from geo.fence_set import FenceSet, build_fence_set
@@ -29,7 +35,7 @@ class OpenVisits(NamedTuple):
 
 
 class FenceState:
-    """What each vehicle is inside, and where it was last evaluated. Arrays by row, in `states`; they are replaced when they grow.
+    """What each vehicle is believed inside, and where it was last evaluated. Arrays by row, in `states`; they are replaced when they grow.
 
     Args:
         next_visit: id of the next visit; ids go up by one and stay below 2^53.
@@ -45,13 +51,16 @@ class FenceState:
             self._grow(max(rows, 2 * len(self.states.used)), self.states.handle.shape[1])
 
     def ensure_slots(self, slots: int) -> None:
-        """Make room for vehicles inside so many fences at once."""
+        """Make room for vehicles inside, or in doubt of, so many fences at once."""
         if slots > self.states.handle.shape[1]:
             self._grow(len(self.states.used), max(slots, 2 * self.states.handle.shape[1]))
 
     def inside(self, row: int) -> NDArray[np.int32]:
-        """Handles of the fences that a vehicle is inside, ascending."""
-        return self.states.handle[row, : self.states.used[row]].copy()
+        """Handles of the fences that a vehicle is believed inside, ascending."""
+        used = self.states.used[row]
+        is_inside = self.states.doubt[row, :used] & kernel.OUTSIDE == 0
+        inside: NDArray[np.int32] = self.states.handle[row, :used][is_inside]
+        return inside
 
     def forget(self, row: int) -> None:
         """The vehicle is gone: it is nowhere, and its next fix is its first."""
@@ -62,7 +71,8 @@ class FenceState:
     def open_visits(self, rows: NDArray[np.integer]) -> OpenVisits:
         """The open visits of these rows, in the order given, then by handle."""
         states = self.states
-        place, slot = np.nonzero(np.arange(states.handle.shape[1]) < states.used[rows][:, None])
+        is_used = np.arange(states.handle.shape[1]) < states.used[rows][:, None]
+        place, slot = np.nonzero(is_used & (states.doubt[rows] & kernel.OUTSIDE == 0))
         row = rows[place]
         return OpenVisits(
             row.astype(np.int32),
@@ -81,7 +91,7 @@ class FenceState:
     ) -> None:
         """Continue where an earlier run was: vehicles of fresh rows, where they were last evaluated, and what they were inside.
 
-        Visit ids go on above the highest restored one.
+        What they were inside is beyond doubt. Visit ids go on above the highest restored one.
         """
         self.ensure_rows(int(rows.max(initial=-1)) + 1)
         order = np.lexsort((visits.handle, visits.row))
@@ -95,6 +105,7 @@ class FenceState:
             visit,
             entered_ms,
         )
+        states.doubt[row, slot] = 0
         states.used[row[first]] = counts
         states.is_known[rows] = True
         states.time_ms[rows], states.lat_deg[rows], states.lon_deg[rows] = time_ms, lat_deg, lon_deg
@@ -116,6 +127,7 @@ def find_transitions(
     lat_deg: NDArray[np.float64],
     lon_deg: NDArray[np.float64],
     hits: FenceHits,
+    accuracy_m: NDArray[np.floating] | None = None,
 ) -> FenceEvents:
     """Enters and exits of fixes, in order; of one vehicle there may be several. Updates `state`.
 
@@ -130,22 +142,29 @@ def find_transitions(
         lat_deg: float64[n].
         lon_deg: float64[n].
         hits: from `match_fences` for these fixes.
+        accuracy_m: float64[n], NaN or 0 where unknown; without it, all are.
     """
-    _make_room(state, row, hits)
-    whole, places, state.next_visit = kernel.find(
-        state.states,
-        fence_set.shapes,
-        fence_set.handles,
-        fence_set.is_gone,
+    state.ensure_rows(int(row.max(initial=-1)) + 1)
+    hits_of_fix = np.diff(hits.offsets)
+    state.ensure_slots(int(hits_of_fix.max(initial=0)))
+    accuracy = np.zeros(len(row)) if accuracy_m is None else accuracy_m
+    columns = (
         as_column(row, np.int32),
         as_column(time_ms, np.int64),
         as_column(lat_deg, float),
         as_column(lon_deg, float),
+        as_column(accuracy, float),
         as_column(hits.offsets, np.int64),
         as_column(hits.fence, np.int32),
-        state.next_visit,
     )
-    return _events(whole, places)
+    parts, done = [], 0
+    while done < len(row):
+        state.ensure_slots(int(state.states.used[row[done]] + hits_of_fix[done]))
+        whole, places, state.next_visit, done = kernel.find(
+            state.states, _fences(fence_set), *columns, done, state.next_visit
+        )
+        parts.append(_events(whole, places))
+    return join_events(parts)
 
 
 def refresh_fences(
@@ -156,6 +175,8 @@ def refresh_fences(
     now_ms: int,
 ) -> FenceEvents:
     """Enters and exits because the fences changed: after a swap, for vehicles that stay where they were last seen.
+
+    Where an edit changes the side of the last fix, that side is believed; elsewhere what is pending stays so.
 
     Args:
         state: all vehicles'; updated.
@@ -170,16 +191,9 @@ def refresh_fences(
     hits = match_fences(
         fence_set, fleet_number[known], state.states.lat_deg[rows], state.states.lon_deg[rows]
     )
-    _make_room(state, rows, hits)
+    state.ensure_slots(int((state.states.used[rows] + np.diff(hits.offsets)).max(initial=0)))
     whole, places, state.next_visit = kernel.refresh(
-        state.states,
-        fence_set.handles,
-        fence_set.is_gone,
-        rows,
-        now_ms,
-        hits.offsets,
-        hits.fence,
-        state.next_visit,
+        state.states, _fences(fence_set), rows, now_ms, hits.offsets, hits.fence, state.next_visit
     )
     return _events(whole, places)
 
@@ -194,9 +208,8 @@ def warm_up() -> None:
     refresh_fences(state, empty, row, row, 0)
 
 
-def _make_room(state: FenceState, rows: NDArray[np.int32], hits: FenceHits) -> None:
-    state.ensure_rows(int(rows.max(initial=-1)) + 1)
-    state.ensure_slots(int(np.diff(hits.offsets).max(initial=0)))
+def _fences(fence_set: FenceSet) -> kernel.Fences:
+    return kernel.Fences(fence_set.shapes, fence_set.handles, fence_set.is_gone)
 
 
 def _states(rows: int, slots: int) -> kernel.States:
@@ -205,6 +218,10 @@ def _states(rows: int, slots: int) -> kernel.States:
         handle=np.zeros((rows, slots), np.int32),
         visit=np.zeros((rows, slots), np.int64),
         entered_ms=np.zeros((rows, slots), np.int64),
+        doubt=np.zeros((rows, slots), np.int8),
+        turn_ms=np.zeros((rows, slots), np.int64),
+        turn_lat=np.zeros((rows, slots)),
+        turn_lon=np.zeros((rows, slots)),
         is_known=np.zeros(rows, np.bool_),
         time_ms=np.zeros(rows, np.int64),
         lat_deg=np.zeros(rows),

@@ -1,114 +1,71 @@
-"""Compares what each vehicle was inside with what it is inside now, and finds where its path crossed the boundary."""
+"""Compares what each vehicle was inside with what it is inside now, and finds where its path crossed the boundary.
 
-import math
+What is believed lags behind what a fix says when the fix's accuracy leaves it open: see `geo.fence_transitions` for the rule.
+Functions are inlined because passing them the many arrays of the states costs more than what they do.
+"""
+
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from geo.kernels.fence_cover import BLOCK, Shapes, with_room
-from geo.kernels.geodesy import circle_fraction, short_way
-from geo.kernels.orientation import orientation
+from geo.kernels.fence_cover import Shapes, with_room
+from geo.kernels.fence_crossing import crossing
+from geo.kernels.fence_distance import is_boundary_within
+from geo.kernels.geodesy import short_way
 
 ENTER, EXIT = 0, 1
 MOVED, FENCE_CHANGED = 0, 1
 
-# columns of an event's whole numbers; INDEX is the fence's in the set, -1 when it is there no more; ENTERED is filled for an exit
-ROW, HANDLE, KIND, CAUSE, VISIT, TIME, FIX_TIME, FIX, INDEX, ENTERED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-EVENT_COLUMNS = 10
+# columns of an event's whole numbers
+ROW, HANDLE, KIND, CAUSE, VISIT, TIME, FIX_TIME, FIX, ENTERED = 0, 1, 2, 3, 4, 5, 6, 7, 8
+EVENT_COLUMNS = 9
+
+# bits of a slot's doubt; 0 is inside beyond doubt
+OUTSIDE = 1  # believed to be outside; the slot is for what follows
+NEAR = 2  # not armed: near the boundary ever since the last change
+PENDING = 4  # the last fix was on the other side and did not prove it
+
+ARMS_AT = 3.0
+"""So many times its accuracy from the boundary, a fix is on its side beyond doubt."""
 
 
 class States(NamedTuple):
     """What is known of each vehicle, by row; n rows, s slots."""
 
     used: NDArray[np.int32]  # [n] slots in use, the first ones
-    handle: NDArray[np.int32]  # [n, s] fences it is inside, ascending
+    handle: NDArray[np.int32]  # [n, s] fences it is inside, or in doubt of, ascending
     visit: NDArray[np.int64]  # [n, s]
     entered_ms: NDArray[np.int64]  # [n, s]
+    doubt: NDArray[np.int8]  # [n, s] OUTSIDE | NEAR | PENDING
+    turn_ms: NDArray[np.int64]  # [n, s] crossing of what is pending
+    turn_lat: NDArray[np.float64]  # [n, s]
+    turn_lon: NDArray[np.float64]  # [n, s]
     is_known: NDArray[np.bool_]  # [n] whether it was ever evaluated
     time_ms: NDArray[np.int64]  # [n] of the last evaluated fix
     lat_deg: NDArray[np.float64]  # [n]
     lon_deg: NDArray[np.float64]  # [n]
 
 
-@njit(cache=True, nogil=True)
-def _segment_fraction(
-    x0: float, y0: float, x1: float, y1: float, ax: float, ay: float, bx: float, by: float, last: bool
-) -> float:
-    """Where on the path 0-1 the segment a-b is met, 0 to 1; -1 when it is not. Of a stretch in common, an end."""
-    if (
-        max(ax, bx) < min(x0, x1)
-        or min(ax, bx) > max(x0, x1)
-        or max(ay, by) < min(y0, y1)
-        or min(ay, by) > max(y0, y1)
-    ):
-        return -1.0
-    if orientation(x0, y0, x1, y1, ax, ay) * orientation(x0, y0, x1, y1, bx, by) > 0:
-        return -1.0
-    side0 = orientation(ax, ay, bx, by, x0, y0)
-    side1 = orientation(ax, ay, bx, by, x1, y1)
-    if side0 * side1 > 0:
-        return -1.0
-    dx, dy = x1 - x0, y1 - y0
-    if side0 == 0 and side1 == 0:
-        long2 = dx * dx + dy * dy
-        if long2 == 0.0:
-            return 0.0
-        at_a = ((ax - x0) * dx + (ay - y0) * dy) / long2
-        at_b = ((bx - x0) * dx + (by - y0) * dy) / long2
-        met = max(at_a, at_b) if last else min(at_a, at_b)
-        return min(1.0, max(0.0, met))
-    if side0 == 0 or side1 == 0:
-        return 0.0 if side0 == 0 else 1.0
-    across0 = (bx - ax) * (y0 - ay) - (by - ay) * (x0 - ax)
-    across1 = (bx - ax) * (y1 - ay) - (by - ay) * (x1 - ax)
-    if across0 == across1:
-        return 0.5  # both too near the segment for plain arithmetic, on opposite sides
-    return float(min(1.0, max(0.0, across0 / (across0 - across1))))
+class Fences(NamedTuple):
+    """Of a set: the geometry, and what `_index_of` needs."""
+
+    shapes: Shapes
+    handles: NDArray[np.int32]
+    is_gone: NDArray[np.bool_]
 
 
-@njit(cache=True, nogil=True)
-def _polygon_fraction(
-    shapes: Shapes, fence: int, x0: float, y0: float, x1: float, y1: float, last: bool, best: float
-) -> float:
-    """The first (or last) place on the path where a polygon's boundary is met, if it betters `best`; -1 is none yet."""
-    rings, vertices, blocks = shapes.rings, shapes.vertices, shapes.blocks
-    west, east, south, north = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
-    first, stop = rings[shapes.first_ring[fence]], rings[shapes.first_ring[fence + 1]]
-    for block in range(first // BLOCK, (stop - 1) // BLOCK + 1):
-        if (
-            blocks[block, 0] > east
-            or blocks[block, 2] < west
-            or blocks[block, 1] > north
-            or blocks[block, 3] < south
-        ):
-            continue
-        start = max(first, block * BLOCK)
-        ring = np.searchsorted(rings, start, side="right")
-        for i in range(start, min(stop, (block + 1) * BLOCK)):
-            if i + 1 == rings[ring]:  # the last vertex of a ring begins no segment
-                ring += 1
-                continue
-            ax, ay, bx, by = vertices[i, 0], vertices[i, 1], vertices[i + 1, 0], vertices[i + 1, 1]
-            met = _segment_fraction(x0, y0, x1, y1, ax, ay, bx, by, last)
-            if met >= 0.0 and (best < 0.0 or (met > best) == last):
-                best = met
-    return best
+class Fix(NamedTuple):
+    """A fix; or, with number -1, the last one looked at again because fences changed."""
 
-
-@njit(cache=True, nogil=True)
-def _crossing(shapes: Shapes, fence: int, x0: float, y0: float, x1: float, y1: float, last: bool) -> float:
-    """Fraction of the short way from 0 to 1 at which the fence's boundary is met first or last; -1 when it is not."""
-    dx = short_way(x1 - x0)
-    if shapes.circle[fence] >= 0:
-        return circle_fraction(shapes.circles[shapes.circle[fence]], x0, y0, dx, y1 - y0)
-    end = x1 if dx == x1 - x0 else x0 + dx
-    best = _polygon_fraction(shapes, fence, x0, y0, end, y1, last, -1.0)
-    if abs(end) > 180.0:
-        turn = math.copysign(360.0, end)
-        best = _polygon_fraction(shapes, fence, x0 - turn, y0, x1, y1, last, best)
-    return best
+    row: int
+    number: int
+    time_ms: int  # of what it proves, at the latest
+    fix_time_ms: int
+    lat: float
+    lon: float
+    accuracy_m: float
 
 
 @njit(cache=True, nogil=True)
@@ -122,196 +79,242 @@ def _index_of(handles: NDArray[np.int32], is_gone: NDArray[np.bool_], handle: in
     return int(index) if index < handles.size and handles[index] == handle else -1
 
 
-@njit(cache=True, nogil=True)
-def _write(
-    whole: NDArray[np.int64], n: int, row: int, handle: int, kind: int, visit: int, index: int
+@njit(cache=True, nogil=True, inline="always")
+def _is_near(fences: Fences, index: int, fix: Fix, times: float) -> bool:
+    """Whether so many times its accuracy reach from a fix to the boundary; never when the accuracy is unknown."""
+    if index < 0 or not fix.accuracy_m > 0.0:
+        return False
+    return bool(is_boundary_within(fences.shapes, index, fix.lat, fix.lon, times * fix.accuracy_m))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_proved(states: States, fences: Fences, slot: int, index: int, fix: Fix) -> bool:
+    """Whether a fix on the side that is not believed is enough to believe it."""
+    doubt = states.doubt[fix.row, slot]
+    if not states.is_known[fix.row]:
+        return True
+    if doubt & NEAR:
+        return not _is_near(fences, index, fix, ARMS_AT)
+    return doubt & PENDING != 0 or not _is_near(fences, index, fix, 1.0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _note_turn(states: States, fences: Fences, slot: int, index: int, fix: Fix, is_exit: bool) -> None:
+    """Writes down time and place of the crossing, between the row's last fix and this one."""
+    row, t = fix.row, 1.0
+    x0, y0 = states.lon_deg[row], states.lat_deg[row]
+    if states.is_known[row] and index >= 0 and fix.number >= 0:
+        t = crossing(fences.shapes, index, x0, y0, fix.lon, fix.lat, is_exit)
+    if t < 0.0 or t == 1.0:  # never met: the fence itself changed since the last fix
+        states.turn_ms[row, slot] = fix.time_ms
+        states.turn_lat[row, slot], states.turn_lon[row, slot] = fix.lat, fix.lon
+        return
+    before = states.time_ms[row]
+    states.turn_ms[row, slot] = before + np.int64(np.rint(t * (fix.time_ms - before)))
+    states.turn_lat[row, slot] = y0 + t * (fix.lat - y0)
+    states.turn_lon[row, slot] = short_way(x0 + t * short_way(fix.lon - x0))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _tell(
+    states: States,
+    slot: int,
+    index: int,
+    fix: Fix,
+    kind: int,
+    event: NDArray[np.int64],
+    place: NDArray[np.float64],
 ) -> None:
-    """Writes what an event says of the visit; time, place and cause come later."""
-    whole[n, ROW] = row
-    whole[n, HANDLE] = handle
-    whole[n, KIND] = kind
-    whole[n, VISIT] = visit
-    whole[n, INDEX] = index
+    """Writes an event of what a slot says."""
+    row = fix.row
+    event[ROW], event[HANDLE], event[KIND] = row, states.handle[row, slot], kind
+    event[CAUSE] = FENCE_CHANGED if index < 0 or fix.number < 0 else MOVED
+    event[VISIT], event[TIME] = states.visit[row, slot], states.turn_ms[row, slot]
+    event[FIX_TIME], event[FIX] = fix.fix_time_ms, fix.number
+    event[ENTERED] = states.entered_ms[row, slot]
+    place[0], place[1] = states.turn_lat[row, slot], states.turn_lon[row, slot]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
+def _copy_slot(states: States, row: int, source: int, target: int) -> None:
+    states.handle[row, target] = states.handle[row, source]
+    states.visit[row, target] = states.visit[row, source]
+    states.entered_ms[row, target] = states.entered_ms[row, source]
+    states.doubt[row, target] = states.doubt[row, source]
+    states.turn_ms[row, target] = states.turn_ms[row, source]
+    states.turn_lat[row, target] = states.turn_lat[row, source]
+    states.turn_lon[row, target] = states.turn_lon[row, source]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _leaves(states: States, fences: Fences, slot: int, index: int, fix: Fix) -> bool:
+    """Whether a vehicle believed inside has left, now that its fix is outside; notes the crossing and the doubt that remains."""
+    row = fix.row
+    if index < 0 or not states.doubt[row, slot] & PENDING:
+        _note_turn(states, fences, slot, index, fix, True)
+    if index >= 0 and not _is_proved(states, fences, slot, index, fix):
+        states.doubt[row, slot] |= PENDING
+        return False
+    states.doubt[row, slot] = OUTSIDE | (NEAR if _is_near(fences, index, fix, ARMS_AT) else 0)
+    return True
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _settle(states: States, fences: Fences, slot: int, index: int, fix: Fix) -> None:
+    """The fix is on the believed side: nothing is pending, and away from the boundary the slot is armed again."""
+    doubt = states.doubt[fix.row, slot]
+    is_near = doubt & NEAR and _is_near(fences, index, fix, ARMS_AT)
+    states.doubt[fix.row, slot] = (doubt & OUTSIDE) | (NEAR if is_near else 0)
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _close_visits(
     states: States,
-    row: int,
-    handles: NDArray[np.int32],
-    is_gone: NDArray[np.bool_],
+    fences: Fences,
+    fix: Fix,
     hits: NDArray[np.int32],
-    start: int,
-    stop: int,
     whole: NDArray[np.int64],
+    places: NDArray[np.float64],
     n: int,
-) -> tuple[NDArray[np.int64], int]:
-    """Takes the fences that are not among hits[start:stop] out of a row's slots, as exits; returns the events and their number."""
-    kept = 0
+) -> int:
+    """Brings a row's slots up to date, but for enters; writes exits from n on and returns the new n."""
+    row, kept, hit = fix.row, 0, 0
     for slot in range(states.used[row]):
-        handle = states.handle[row, slot]
-        while start < stop and handles[hits[start]] < handle:
-            start += 1
-        if start < stop and handles[hits[start]] == handle:
-            states.handle[row, kept] = handle
-            states.visit[row, kept] = states.visit[row, slot]
-            states.entered_ms[row, kept] = states.entered_ms[row, slot]
-            kept += 1
-        else:
-            whole = with_room(whole, n, 1)
-            _write(whole, n, row, handle, EXIT, states.visit[row, slot], _index_of(handles, is_gone, handle))
-            whole[n, ENTERED] = states.entered_ms[row, slot]
+        handle, doubt = states.handle[row, slot], states.doubt[row, slot]
+        while hit < hits.size and fences.handles[hits[hit]] < handle:
+            hit += 1
+        is_hit = hit < hits.size and fences.handles[hits[hit]] == handle
+        index = hits[hit] if is_hit else _index_of(fences.handles, fences.is_gone, handle)
+        is_inside = doubt & OUTSIDE == 0
+        was_hit = is_inside != (doubt & PENDING != 0)
+        if fix.number < 0 and index >= 0 and was_hit == is_hit:
+            pass  # the edit changed nothing for this vehicle
+        elif is_inside == is_hit:
+            _settle(states, fences, slot, index, fix)
+        elif is_inside and _leaves(states, fences, slot, index, fix):
+            _tell(states, slot, index, fix, EXIT, whole[n], places[n])
             n += 1
+        if is_hit or states.doubt[row, slot] != OUTSIDE:  # outside beyond doubt needs no slot
+            if kept < slot:
+                _copy_slot(states, row, slot, kept)
+            kept += 1
     states.used[row] = kept
-    return whole, n
+    return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
+def _slot_of(states: States, row: int, handle: int) -> int:
+    """The slot of a fence, a new one, believed outside, if it had none."""
+    used = states.used[row]
+    slot = np.searchsorted(states.handle[row, :used], handle)
+    if slot == used or states.handle[row, slot] != handle:
+        for later in range(used, slot, -1):
+            _copy_slot(states, row, later - 1, later)
+        states.handle[row, slot], states.doubt[row, slot] = handle, OUTSIDE
+        states.used[row] += 1
+    return int(slot)
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _open_visits(
     states: States,
-    row: int,
-    handles: NDArray[np.int32],
+    fences: Fences,
+    fix: Fix,
     hits: NDArray[np.int32],
-    start: int,
-    stop: int,
     whole: NDArray[np.int64],
+    places: NDArray[np.float64],
     n: int,
     next_visit: int,
-) -> tuple[NDArray[np.int64], int, int]:
-    """Puts those of hits[start:stop] that are not in a row's slots there, as enters; returns as above and the next visit id."""
-    for hit in range(start, stop):
-        handle = handles[hits[hit]]
-        slot = hit - start  # all hits before this one are in the slots already, and nothing else is before it
-        if slot < states.used[row] and states.handle[row, slot] == handle:
+) -> tuple[int, int]:
+    """Believes or notes that a row is inside its hits; writes enters from n on, and returns the new n and next visit id."""
+    row = fix.row
+    for index in hits:
+        slot = _slot_of(states, row, fences.handles[index])
+        is_pending = states.doubt[row, slot] & PENDING
+        if not states.doubt[row, slot] & OUTSIDE or (is_pending and fix.number < 0):
             continue
-        for later in range(states.used[row], slot, -1):
-            states.handle[row, later] = states.handle[row, later - 1]
-            states.visit[row, later] = states.visit[row, later - 1]
-            states.entered_ms[row, later] = states.entered_ms[row, later - 1]
-        states.handle[row, slot] = handle
-        states.visit[row, slot] = next_visit
-        states.used[row] += 1
-        whole = with_room(whole, n, 1)
-        _write(whole, n, row, handle, ENTER, next_visit, hits[hit])
+        if not is_pending:
+            _note_turn(states, fences, slot, index, fix, False)
+        if not _is_proved(states, fences, slot, index, fix):
+            states.doubt[row, slot] |= PENDING
+            continue
+        states.doubt[row, slot] = NEAR if _is_near(fences, index, fix, ARMS_AT) else 0
+        states.visit[row, slot], states.entered_ms[row, slot] = next_visit, states.turn_ms[row, slot]
+        _tell(states, slot, index, fix, ENTER, whole[n], places[n])
         n += 1
         next_visit += 1
-    return whole, n, next_visit
+    return n, next_visit
 
 
 @njit(cache=True, nogil=True)
 def _is_unchanged(
     states: States, row: int, handles: NDArray[np.int32], hits: NDArray[np.int32], start: int, stop: int
 ) -> bool:
+    """Whether a row is inside the hits beyond doubt, and in doubt of nothing."""
     if states.used[row] != stop - start:
         return False
-    for slot in range(stop - start):  # noqa: SIM110  numba compiles no generator expression
-        if states.handle[row, slot] != handles[hits[start + slot]]:
+    for slot in range(stop - start):
+        if states.handle[row, slot] != handles[hits[start + slot]] or states.doubt[row, slot] != 0:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
-def _place(
-    states: States,
-    shapes: Shapes,
-    row: int,
-    time_ms: int,
-    lat: float,
-    lon: float,
-    whole: NDArray[np.int64],
-    first: int,
-    n: int,
-    places: NDArray[np.float64],
-) -> None:
-    """Time and place of the events first:n, between the row's last fix and this one."""
-    for event in range(first, n):
-        t = 1.0
-        whole[event, CAUSE] = FENCE_CHANGED if whole[event, INDEX] < 0 else MOVED
-        if states.is_known[row] and whole[event, INDEX] >= 0:
-            is_exit = whole[event, KIND] == EXIT
-            t = _crossing(
-                shapes, whole[event, INDEX], states.lon_deg[row], states.lat_deg[row], lon, lat, is_exit
-            )
-        if (
-            t < 0.0 or t == 1.0
-        ):  # never met: the fence itself changed between the two fixes, and nobody said so
-            whole[event, TIME], places[event, 0], places[event, 1] = time_ms, lat, lon
-            continue
-        before = states.time_ms[row]
-        whole[event, TIME] = before + np.int64(np.rint(t * (time_ms - before)))
-        places[event, 0] = states.lat_deg[row] + t * (lat - states.lat_deg[row])
-        places[event, 1] = short_way(states.lon_deg[row] + t * short_way(lon - states.lon_deg[row]))
-
-
-@njit(cache=True, nogil=True)
-def _note_enter_times(states: States, row: int, whole: NDArray[np.int64], first: int, n: int) -> None:
-    for event in range(first, n):
-        if whole[event, KIND] == ENTER:
-            slot = np.searchsorted(states.handle[row, : states.used[row]], whole[event, HANDLE])
-            states.entered_ms[row, slot] = whole[event, TIME]
-
-
-@njit(cache=True, nogil=True)
 def find(
     states: States,
-    shapes: Shapes,
-    handles: NDArray[np.int32],
-    is_gone: NDArray[np.bool_],
+    fences: Fences,
     rows: NDArray[np.int32],
     time_ms: NDArray[np.int64],
     lat_deg: NDArray[np.float64],
     lon_deg: NDArray[np.float64],
+    accuracy_m: NDArray[np.float64],
     offsets: NDArray[np.int64],
     hits: NDArray[np.int32],
+    begin: int,
     next_visit: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
-    """Events of fixes in order; updates `states`, whose slots must suffice for the hits of any one fix.
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]:
+    """Events of fixes in order, from fix `begin` to the first for which the slots may not suffice; updates `states`.
 
-    Returns whole numbers int64[e, 10], places float64[e, 2] (latitude, longitude), and the next visit id.
+    Returns whole numbers int64[e, 9], places float64[e, 2] (latitude, longitude), the next visit id and the next fix.
     """
     whole, places = np.empty((16, EVENT_COLUMNS), np.int64), np.empty((16, 2))
     n = 0
-    for i in range(rows.size):
+    for i in range(begin, rows.size):
         row, start, stop = rows[i], offsets[i], offsets[i + 1]
-        if not _is_unchanged(states, row, handles, hits, start, stop):
-            first = n
-            whole, n = _close_visits(states, row, handles, is_gone, hits, start, stop, whole, n)
-            whole, n, next_visit = _open_visits(states, row, handles, hits, start, stop, whole, n, next_visit)
-            places = with_room(places, first, n - first)
-            _place(states, shapes, row, time_ms[i], lat_deg[i], lon_deg[i], whole, first, n, places)
-            _note_enter_times(states, row, whole, first, n)
-            for event in range(first, n):
-                whole[event, FIX_TIME], whole[event, FIX] = time_ms[i], i
+        if not _is_unchanged(states, row, fences.handles, hits, start, stop):
+            most = states.used[row] + stop - start
+            if most > states.handle.shape[1]:
+                return whole[:n], places[:n], next_visit, i
+            whole, places, own = with_room(whole, n, most), with_room(places, n, most), hits[start:stop]
+            fix = Fix(row, i, time_ms[i], time_ms[i], lat_deg[i], lon_deg[i], accuracy_m[i])
+            n = _close_visits(states, fences, fix, own, whole, places, n)
+            n, next_visit = _open_visits(states, fences, fix, own, whole, places, n, next_visit)
         states.is_known[row] = True
         states.time_ms[row], states.lat_deg[row], states.lon_deg[row] = time_ms[i], lat_deg[i], lon_deg[i]
-    return whole[:n], places[:n], next_visit
+    return whole[:n], places[:n], next_visit, rows.size
 
 
 @njit(cache=True, nogil=True)
 def refresh(
     states: States,
-    handles: NDArray[np.int32],
-    is_gone: NDArray[np.bool_],
+    fences: Fences,
     rows: NDArray[np.int32],
     now_ms: int,
     offsets: NDArray[np.int64],
     hits: NDArray[np.int32],
     next_visit: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
-    """As `find`, for known rows that stay where they are while the fences change."""
+    """As `find`, for known rows that stay where they are while the fences change; the slots must suffice."""
     whole, places = np.empty((16, EVENT_COLUMNS), np.int64), np.empty((16, 2))
     n = 0
     for i in range(rows.size):
         row, start, stop = rows[i], offsets[i], offsets[i + 1]
-        if _is_unchanged(states, row, handles, hits, start, stop):
+        if _is_unchanged(states, row, fences.handles, hits, start, stop):
             continue
-        first = n
-        whole, n = _close_visits(states, row, handles, is_gone, hits, start, stop, whole, n)
-        whole, n, next_visit = _open_visits(states, row, handles, hits, start, stop, whole, n, next_visit)
-        places = with_room(places, first, n - first)
-        for event in range(first, n):
-            whole[event, CAUSE], whole[event, TIME] = FENCE_CHANGED, now_ms
-            whole[event, FIX_TIME], whole[event, FIX] = states.time_ms[row], -1
-            places[event, 0], places[event, 1] = states.lat_deg[row], states.lon_deg[row]
-        _note_enter_times(states, row, whole, first, n)
+        most = states.used[row] + stop - start
+        whole, places, own = with_room(whole, n, most), with_room(places, n, most), hits[start:stop]
+        # without an accuracy the side it is on is believed
+        fix = Fix(row, -1, now_ms, states.time_ms[row], states.lat_deg[row], states.lon_deg[row], 0.0)
+        n = _close_visits(states, fences, fix, own, whole, places, n)
+        n, next_visit = _open_visits(states, fences, fix, own, whole, places, n, next_visit)
     return whole[:n], places[:n], next_visit

@@ -53,7 +53,14 @@ class FenceWatch:
         )
         events.append(
             find_transitions(
-                self.state, fence_set, batch.row, batch.time_ms, batch.lat_deg, batch.lon_deg, hits
+                self.state,
+                fence_set,
+                batch.row,
+                batch.time_ms,
+                batch.lat_deg,
+                batch.lon_deg,
+                hits,
+                batch.accuracy_m,
             )
         )
         return join_events(events)
