@@ -89,9 +89,12 @@ def fence_events(**columns: Any) -> FenceEvents:
     return FenceEvents(*arrays)
 
 
+_NOTHING = fence_events(row=())  # read-only, so that all may share it
+
+
 def no_events() -> FenceEvents:
     """Of nothing that happened."""
-    return fence_events(row=())
+    return _NOTHING
 
 
 def join_events(parts: Sequence[FenceEvents]) -> FenceEvents:

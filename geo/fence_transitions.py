@@ -229,12 +229,9 @@ def _states(rows: int, slots: int) -> kernel.States:
     )
 
 
-_NO_EVENTS = no_events()
-
-
 def _events(whole: NDArray[np.int64], places: NDArray[np.float64]) -> FenceEvents:
     if not len(whole):
-        return _NO_EVENTS
+        return no_events()
     numbers = np.ascontiguousarray(whole.T)
     time_ms, is_exit = numbers[kernel.TIME], numbers[kernel.KIND] == kernel.EXIT
     return fence_events(
