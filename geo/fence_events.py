@@ -1,6 +1,7 @@
-"""What fences have to say, as columns: who entered and left what, when and where.
+"""What fences and rules have to say, as columns: who entered and left what, when and where, and who broke which rule.
 
-A visit is one stay of a vehicle in a fence; its id is the same in everything said about it, and goes up with each new one.
+A visit is one stay of a vehicle in a fence, or near another vehicle; its id is the same in everything said about it, and goes up
+with each new one. An event of a rule (`rule` is not NONE) says what the rule waited for; without one it is a fact.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,14 @@ class Kind(IntEnum):
 
     ENTER = 0
     EXIT = 1
+    DWELL = 2  # it has been inside for as long as the rule says
+    CROSS = 3  # it was inside and is out again, maybe between two fixes
+    OVERSPEED = 4  # inside, and faster than the rule says
+    UNAUTHORISED = 5  # inside, and the rule says that it may not be
+    NEAR = 6  # two vehicles have come as near to each other as the rule says
+    APART = 7  # and are further apart again
+    CORRECTED = 8  # a visit told before was other than told: entered_ms and left_ms hold now
+    WITHDRAWN = 9  # a visit told before never was
 
 
 class Cause(IntEnum):
@@ -24,6 +33,10 @@ class Cause(IntEnum):
 
     MOVED = 0  # a fix
     FENCE_CHANGED = 1  # an edit of the fence, or its deletion
+    TIMER = 2  # time has passed
+    SCHEDULE = 3  # the rule's hours have begun
+    RULE_CHANGED = 4  # an edit of the rule, or of what it selects
+    LATE = 5  # a fix that came late
 
 
 NONE = -1
@@ -37,7 +50,7 @@ class FenceEvents:
     | column | dtype | |
     |---|---|---|
     | row | int32 | the vehicle's |
-    | handle | int32 | the fence's |
+    | handle | int32 | the fence's; NONE: of two vehicles |
     | kind, cause | int8 | `Kind`, `Cause` |
     | visit | int64 | the same from enter to exit |
     | time_ms | int64 | of the crossing |
@@ -45,6 +58,9 @@ class FenceEvents:
     | fix_time_ms | int64 | of the fix that proved it; without one, of the vehicle's last |
     | fix | int32 | that fix's index in the input; NONE: none did |
     | entered_ms, left_ms | int64 | the visit's; left_ms is NONE while it lasts |
+    | rule | int32 | number in the rule set; NONE: a fact, of no rule |
+    | other | int32 | row of the other vehicle of NEAR and APART |
+    | value | float64 | speed of OVERSPEED (m/s), distance of NEAR and APART (m); NaN of the others |
     """
 
     row: NDArray[np.int32]
@@ -59,6 +75,9 @@ class FenceEvents:
     fix: NDArray[np.int32]
     entered_ms: NDArray[np.int64]
     left_ms: NDArray[np.int64]
+    rule: NDArray[np.int32]
+    other: NDArray[np.int32]
+    value: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.row)
@@ -75,15 +94,17 @@ _DTYPES: dict[str, type] = {
     "fix_time_ms": np.int64,
     "entered_ms": np.int64,
     "left_ms": np.int64,
+    "value": np.float64,
 }  # the others are int32
 
 
 def fence_events(**columns: Any) -> FenceEvents:
-    """Events of the columns given (arrays, or one value for all); the others are NONE. `row` is an array."""
+    """Events of the columns given (arrays, or one value for all); the others are NONE, `value` NaN. `row` is an array."""
     size = len(columns["row"])
     arrays = []
     for name in COLUMNS:
-        array: NDArray[Any] = np.full(size, columns.get(name, NONE), _DTYPES.get(name, np.int32))
+        unknown = np.nan if name == "value" else NONE
+        array: NDArray[Any] = np.full(size, columns.get(name, unknown), _DTYPES.get(name, np.int32))
         array.flags.writeable = False
         arrays.append(array)
     return FenceEvents(*arrays)

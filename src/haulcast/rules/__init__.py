@@ -1,0 +1,1 @@
+"""What a fleet wants to be told: rules on its fences and vehicles, and the hours at which they count."""
