@@ -142,7 +142,7 @@ def in_circle(
 
 
 @njit(cache=True, nogil=True)
-def _beyond_m(circle: NDArray[np.float64], x0: float, y0: float, dx: float, dy: float, t: float) -> float:
+def beyond_m(circle: NDArray[np.float64], x0: float, y0: float, dx: float, dy: float, t: float) -> float:
     """How far outside a circle the path is at t; negative inside. The sign is exact, small values to 0.1 mm."""
     lat, lon = y0 + t * dy, short_way(x0 + t * dx)
     radius = float(circle[RADIUS])
@@ -181,7 +181,7 @@ def circle_fraction(circle: NDArray[np.float64], x0: float, y0: float, dx: float
     and Jarratt (1971), doi 10.1007/BF01934364.
     """
     t0, t1 = 0.0, 1.0
-    f0, f1 = _beyond_m(circle, x0, y0, dx, dy, t0), _beyond_m(circle, x0, y0, dx, dy, t1)
+    f0, f1 = beyond_m(circle, x0, y0, dx, dy, t0), beyond_m(circle, x0, y0, dx, dy, t1)
     if (f0 > 0.0) == (f1 > 0.0):
         return -1.0
     if circle[RADIUS] <= NEAR_M:
@@ -189,14 +189,14 @@ def circle_fraction(circle: NDArray[np.float64], x0: float, y0: float, dx: float
         for _ in range(_NEWTON_STEPS):
             if not 0.0 <= t <= 1.0:
                 break
-            f = _beyond_m(circle, x0, y0, dx, dy, t)
+            f = beyond_m(circle, x0, y0, dx, dy, t)
             if abs(f) < _CLOSE_M:
                 return t
             t -= f / gain
     t = t1
     for _ in range(_FALSI_STEPS):
         t = t1 - f1 * (t1 - t0) / (f1 - f0)
-        f = _beyond_m(circle, x0, y0, dx, dy, t)
+        f = beyond_m(circle, x0, y0, dx, dy, t)
         if abs(f) < _CLOSE_M:
             break
         if (f > 0.0) != (f1 > 0.0):

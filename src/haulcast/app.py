@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from geo import fence_match, fence_transitions, fix_text, track_filter
+from geo import fence_match, fence_passes, fence_transitions, fix_text, proximity, track_filter
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Reason
 from haulcast import clock, status_api
@@ -329,5 +329,13 @@ async def _database_trouble(database: Database) -> str | None:
 
 def warm_up() -> None:
     """Compile, or load from the cache, every kernel that a tick calls; seconds with a cache, a minute without."""
-    for module in (fix_text, track_filter, fence_match, fence_transitions, live_fan_out):
+    for module in (
+        fix_text,
+        track_filter,
+        fence_match,
+        fence_transitions,
+        fence_passes,
+        proximity,
+        live_fan_out,
+    ):
         module.warm_up()
