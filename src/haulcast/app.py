@@ -46,12 +46,18 @@ from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.rules import rule_api
+from haulcast.rules.rule_book import RuleBook
+from haulcast.rules.rule_edits import rule_edits
+from haulcast.rules.rule_store_postgres import PostgresRuleStore
 from haulcast.settings import Settings
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState, StepResult
 from haulcast.vehicles import vehicle_api
+from haulcast.vehicles.vehicle_edits import vehicle_edits
 from haulcast.vehicles.vehicle_registry import VehicleRegistry, vehicle_registry
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
+from haulcast.vehicles.vehicle_tags import VehicleTags
 
 log = structlog.get_logger("haulcast.hub")
 
@@ -88,10 +94,7 @@ class Hub:
             if not warming.done():
                 log.info("compiling", hint="the first start on a machine takes up to a minute longer")
             await warming
-            self._catalogue = FenceCatalogue(self._rows.fleet_number_of, on_swap=self._on_fences_changed)
-            self._fence_edits = await stack.enter_async_context(
-                fence_edits(PostgresFenceStore(database), self._catalogue)
-            )
+            await self._read_stores(stack, database)
             checkpoint_store = PostgresCheckpointStore(database)
             await restore_vehicles(checkpoint_store, self._state, self._rows, self._catalogue.handle_of)
             self._checkpoints = CheckpointLoop(
@@ -102,7 +105,7 @@ class Hub:
                 self.settings.checkpoint_interval_s,
             )
             await stack.enter_async_context(saving(self._checkpoints))
-            self._wire(database, registry)
+            self._wire(registry)
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
             await stack.enter_async_context(self._serving_http(http_socket, database, page_sockets))
@@ -116,6 +119,7 @@ class Hub:
                 http_port=http_socket.getsockname()[1],
                 hub_port=fast.port,
                 fences=len(self._catalogue),
+                rules=len(self._rule_book),
                 database=database.name,
             )
             try:
@@ -126,11 +130,27 @@ class Hub:
                 goodbye = (CloseCode.GOING_AWAY, "the hub stops; come back", self.settings.stop_timeout_s / 3)
                 await asyncio.gather(fast.stop(*goodbye), page_sockets.stop(*goodbye))
 
-    def _wire(self, database: Database, registry: VehicleRegistry) -> None:
+    async def _read_stores(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
+        """What users have said of vehicles, rules and fences, before the first step; and from now on their edits."""
+        self._vehicle_tags = VehicleTags(on_change=self._on_vehicle_tags)
+        self._vehicle_edits = await stack.enter_async_context(
+            vehicle_edits(PostgresVehicleStore(database), self._vehicle_tags)
+        )
+        self._rule_book = RuleBook(on_change=self._on_rules_changed)
+        self._rule_edits = await stack.enter_async_context(
+            rule_edits(PostgresRuleStore(database), self._rule_book)
+        )
+        self._catalogue = FenceCatalogue(
+            self._rows.fleet_number_of, on_swap=self._on_fences_changed, on_tags=self._on_fence_tags
+        )
+        self._fence_edits = await stack.enter_async_context(
+            fence_edits(PostgresFenceStore(database), self._catalogue)
+        )
+
+    def _wire(self, registry: VehicleRegistry) -> None:
         """Make the stations and pass each what must flow up to it."""
         loop = asyncio.get_running_loop()
         self._registry = registry
-        self._vehicle_store = PostgresVehicleStore(database)
         self._sessions = DeviceSessions(
             self.settings, self._inbox, self._state.track,
             row_of=self._row_of, on_gone=self._on_device_gone, now_ms=clock.epoch_ms, call_later=loop.call_later,
@@ -182,6 +202,18 @@ class Hub:
         if self._is_warm:  # before, the stored fences are being read, and nothing ticks yet
             self._loop.wake()
 
+    def _on_rules_changed(self) -> None:
+        if self._is_warm:
+            self._loop.wake()
+
+    def _on_fence_tags(self, _handle: int) -> None:
+        if self._is_warm:
+            self._loop.wake()
+
+    def _on_vehicle_tags(self, _fleet: str, _vehicle: str) -> None:
+        if self._is_warm:
+            self._loop.wake()
+
     def _on_device_gone(self, row: int) -> None:
         self._loop.counters.count_refused(self._state.track.give_up_held(np.array([row])))
 
@@ -213,7 +245,8 @@ class Hub:
         routes: list[BaseRoute] = [
             *status_api.routes(self._verify, checks, self._counters),
             *fence_api.routes(self._fence_edits, self._verify),
-            *vehicle_api.routes(self._vehicle_store, self._verify, self._position_of, self._forget),
+            *rule_api.routes(self._rule_edits, self._verify, self._catalogue.find_tags),
+            *vehicle_api.routes(self._vehicle_edits, self._verify, self._position_of, self._forget),
             *page_sockets.routes(),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
@@ -251,6 +284,7 @@ class Hub:
             "devices": len(self._sessions),
             "vehicles": len(self._rows),
             "fences": len(self._catalogue),
+            "rules": len(self._rule_book),
             "map": self._fan_out.counters,
             "checkpoints": self._checkpoints.counters,
         }

@@ -48,6 +48,7 @@ class FenceApp:
     edits: FenceEdits
     app: Starlette
     swaps: list[int]
+    database: Database
 
     @property
     def catalogue(self) -> FenceCatalogue:
@@ -80,4 +81,4 @@ async def fence_app(database: Database) -> AsyncIterator[FenceApp]:
         app = Starlette(
             routes=routes(edits, verify, new_ids.__next__), exception_handlers=exception_handlers()
         )
-        yield FenceApp(edits, app, swaps)
+        yield FenceApp(edits, app, swaps, database)

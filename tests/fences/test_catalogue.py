@@ -15,9 +15,9 @@ from haulcast.fences.catalogue import FenceCatalogue
 AREA = checked_area(SQUARE, repair=False)
 
 
-def _catalogue(on_swap=lambda: None) -> FenceCatalogue:
+def _catalogue(on_swap=lambda: None, on_tags=lambda _: None) -> FenceCatalogue:
     fleets: dict[str, int] = {}
-    return FenceCatalogue(lambda fleet: fleets.setdefault(fleet, len(fleets)), on_swap)
+    return FenceCatalogue(lambda fleet: fleets.setdefault(fleet, len(fleets)), on_swap, on_tags)
 
 
 async def test_handles_are_never_used_again() -> None:
@@ -119,12 +119,39 @@ async def test_what_changes_no_area_builds_nothing() -> None:
     assert catalogue.name_of(0) == "renamed"
 
 
+async def test_tags_are_known_and_build_nothing() -> None:
+    """Other tags of a known fence are told with its handle and need no set; a new fence's and the same ones are not told."""
+    told: list[int] = []
+    catalogue = _catalogue(on_tags=told.append)
+    catalogue.put("acme", "a", "", AREA, ("depot",))
+    await catalogue.put_all("acme", [("b", "", AREA, ("yard", "north"))])
+    catalogue.put("globex", "a", "", AREA)
+    await catalogue.settled()
+    before = catalogue.current
+    assert (told, catalogue.tags_of(1), catalogue.find_tags("acme", "a")) == (
+        [],
+        ("yard", "north"),
+        ("depot",),
+    )
+    assert (catalogue.find_tags("globex", "a"), catalogue.find_tags("acme", "none")) == ((), ())
+    catalogue.put("acme", "a", "renamed", AREA, ("depot",))
+    await catalogue.put_all("acme", [("b", "", AREA, ("yard",)), ("a", "", AREA, ())])
+    await catalogue.settled()
+    assert (told, catalogue.current is before) == ([1, 0], True)
+    assert (catalogue.tags_of(0), catalogue.tags_of(1)) == ((), ("yard",))
+    catalogue.remove("acme", "b")
+    assert (catalogue.tags_of(1), catalogue.find_tags("acme", "b"), told) == (("yard",), (), [1, 0])
+    assert catalogue.tags_of(catalogue.handle_of("acme", "b")) == ()
+
+
 async def test_a_few_edits_of_many_fences_are_a_layer(monkeypatch) -> None:
     """While there is a large set, an edit builds no other; the layer is dissolved when it has grown, and no answer changes."""
     monkeypatch.setattr(catalogue_module, "FEW_FENCES", 10)
     monkeypatch.setattr(catalogue_module, "GROWN_EDITS", 5)
     catalogue = _catalogue()
-    await catalogue.put_all("acme", [(f"f{i}", "", checked_area(square(i), repair=False)) for i in range(40)])
+    await catalogue.put_all(
+        "acme", [(f"f{i}", "", checked_area(square(i), repair=False), ()) for i in range(40)]
+    )
     await catalogue.settled()
     assert len(catalogue.current) == 40
     for i in range(4):
@@ -160,13 +187,13 @@ async def test_a_large_edit_while_the_layer_is_dissolved_is_kept(monkeypatch) ->
         return build(fences, version)
 
     catalogue = _catalogue()
-    await catalogue.put_all("acme", [(f"f{i}", "", AREA) for i in range(8)])
+    await catalogue.put_all("acme", [(f"f{i}", "", AREA, ()) for i in range(8)])
     await catalogue.settled()
     monkeypatch.setattr(catalogue_module, "build_fence_set", late_at_second)
     catalogue.put("acme", "one", "", AREA)  # a layer, and its end begins
     await catalogue.settled()
     dissolving = catalogue._dissolving
-    await catalogue.put_all("acme", [(f"g{i}", "", AREA) for i in range(30)])
+    await catalogue.put_all("acme", [(f"g{i}", "", AREA, ()) for i in range(30)])
     await catalogue.settled()
     late.set()
     await asyncio.wait([dissolving])

@@ -1,6 +1,7 @@
 """`/v1/fences`: what goes in comes out and is in force; who may; what is refused, and how it is said."""
 
 import asyncio
+import functools
 
 import orjson
 import pytest
@@ -127,6 +128,20 @@ async def test_patches_at_once_all_count(client) -> None:
     assert [answer.status_code for answer in await asyncio.gather(*patches)] == [200] * 4
     read = (await client.get("/v1/fences/a")).json()
     assert read["properties"]["attributes"] == {f"k{i}": i for i in range(4)}
+
+
+async def test_tags_follow_every_edit(hub, client) -> None:
+    """Created, imported, patched, replaced, and read at the next start: memory has the stored tags."""
+    await client.post("/v1/fences", json=feature(fence_id="a", tags=["x", "y"]))
+    imported = [feature(fence_id="b", tags=["z"]), feature(fence_id="c")]
+    await client.post("/v1/fences:import", json={"type": "FeatureCollection", "features": imported})
+    tags_of = functools.partial(hub.catalogue.find_tags, "acme")
+    assert [tags_of(fence_id) for fence_id in "abc"] == [("x", "y"), ("z",), ()]
+    await client.patch("/v1/fences/a", json={"properties": {"tags": ["y"]}})
+    await client.put("/v1/fences/b", json=feature())
+    assert [tags_of(fence_id) for fence_id in "abc"] == [("y",), (), ()]
+    async with fence_app(hub.database) as next_hub:
+        assert [next_hub.catalogue.find_tags("acme", fence_id) for fence_id in "abc"] == [("y",), (), ()]
 
 
 async def test_of_two_edits_of_one_edition_one_is_done(hub, client) -> None:

@@ -9,8 +9,11 @@ from starlette.applications import Starlette
 
 from haulcast.doors.problems import exception_handlers
 from haulcast.doors.socket_session import Claims
+from haulcast.errors import StoreError
 from haulcast.vehicles.vehicle_api import routes
+from haulcast.vehicles.vehicle_edits import vehicle_edits
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
+from haulcast.vehicles.vehicle_tags import VehicleTags
 
 POSITION = {"time_ms": 1, "lat": 2.0, "lon": 3.0}
 
@@ -27,7 +30,21 @@ def forgotten() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def as_user(database, forgotten):
+def retagged() -> list[tuple[str, str]]:
+    """Of which vehicles the hub was told that their tags are other ones."""
+    return []
+
+
+@pytest.fixture
+async def edits(database, retagged):
+    """The edits of a hub without vehicles."""
+    tags = VehicleTags(on_change=lambda fleet, vehicle: retagged.append((fleet, vehicle)))
+    async with vehicle_edits(PostgresVehicleStore(database), tags) as opened:
+        yield opened
+
+
+@pytest.fixture
+def as_user(edits, forgotten):
     """Makes a client of a token `fleet/role`."""
 
     def position_of(_fleet: str, vehicle: str) -> dict | None:
@@ -38,7 +55,7 @@ def as_user(database, forgotten):
 
     new_ids = iter(("made-0", "made-1"))
     app = Starlette(
-        routes=routes(PostgresVehicleStore(database), _verify, position_of, forget, new_ids.__next__),
+        routes=routes(edits, _verify, position_of, forget, new_ids.__next__),
         exception_handlers=exception_handlers(),
     )
 
@@ -143,6 +160,55 @@ async def test_what_is_wrong_is_named(client, body, status, code, field) -> None
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem.get("field")) == (status, code, field)
     assert (await client.get("/v1/vehicles")).json()["vehicles"] == []
+
+
+async def test_tags_follow_every_edit(client, as_user, edits, retagged) -> None:
+    """Created, replaced, deleted: memory has the stored tags, and the hub is told when they are other ones."""
+    await client.post("/v1/vehicles", json={"id": "a", "tags": ["reefer", "north"]})
+    await client.put("/v1/vehicles/b", json={})
+    assert (edits.tags.tags_of("acme", "a"), retagged) == (("reefer", "north"), [("acme", "a")])
+    await client.put("/v1/vehicles/a", json={"name": "A", "tags": ["north", "reefer"]})
+    assert retagged == [("acme", "a")]
+    async with as_user("globex/admin") as other:
+        await other.put("/v1/vehicles/a", json={"tags": ["theirs"]})
+        await client.delete("/v1/vehicles/a")
+    await client.delete("/v1/vehicles/b")
+    assert (edits.tags.tags_of("acme", "a"), edits.tags.tags_of("globex", "a")) == ((), ("theirs",))
+    assert retagged == [("acme", "a"), ("globex", "a"), ("acme", "a")]
+
+
+async def test_stored_tags_are_known_at_the_next_start(client, edits) -> None:
+    """A hub that starts knows every vehicle's tags; edits at once end alike in store and memory."""
+    bodies = [{"tags": [f"t{i}"]} if i % 3 else {} for i in range(60)]
+    await asyncio.gather(
+        *(client.put(f"/v1/vehicles/v{i % 7}", json=body) for i, body in enumerate(bodies)),
+        client.delete("/v1/vehicles/v3"),
+    )
+    async with vehicle_edits(edits.store, VehicleTags()) as next_edits:
+        ids = [f"v{i}" for i in range(7)]
+        known = [next_edits.tags.tags_of("acme", vehicle) for vehicle in ids]
+        assert known == [edits.tags.tags_of("acme", vehicle) for vehicle in ids]
+        assert any(known)
+
+
+async def test_tags_of_unknown_outcome_are_read_again(client, edits, monkeypatch, wait_until) -> None:
+    """A write that was done and never answered is in memory soon; what was deleted unheard is out of it."""
+    await client.put("/v1/vehicles/gone", json={"tags": ["x"]})
+    put, delete = edits.store.put, edits.store.delete
+
+    def unheard(write):
+        async def done_but_unheard(*arguments):
+            await write(*arguments)
+            raise StoreError("database_unreachable", "it went away")
+
+        return done_but_unheard
+
+    monkeypatch.setattr(edits.store, "put", unheard(put))
+    monkeypatch.setattr(edits.store, "delete", unheard(delete))
+    assert (await client.put("/v1/vehicles/a", json={"tags": ["y"]})).status_code == 503
+    assert (await client.delete("/v1/vehicles/gone")).status_code == 503
+    await wait_until(lambda: edits.tags.tags_of("acme", "a") == ("y",))
+    await wait_until(lambda: edits.tags.tags_of("acme", "gone") == ())
 
 
 async def test_a_deletion_is_done_once(client, forgotten) -> None:

@@ -9,6 +9,7 @@ from haulcast.database.pool import open_database
 from haulcast.errors import ConflictError, NotFoundError, StoreError
 from haulcast.settings import Settings
 from haulcast.vehicles import vehicle_registry as registry_module
+from haulcast.vehicles import vehicle_store_postgres as store_module
 from haulcast.vehicles.vehicle_registry import vehicle_registry
 from haulcast.vehicles.vehicle_store import VehicleDraft
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
@@ -59,6 +60,20 @@ async def test_missing_ones_are_added(store) -> None:
     assert (await store.find("acme", "truck-7")).name == DRAFT.name
     assert (await store.find("globex", "truck-7")).name == "truck-7"
     assert await _ids(store) == ["truck-7", "truck-8"]
+
+
+async def test_tags_of_all(store, monkeypatch) -> None:
+    """Vehicles with tags, of one fleet or of all, in portions; those without are left out."""
+    monkeypatch.setattr(store_module, "PORTION", 2)
+    for i in range(5):
+        await store.put("acme", replace(DRAFT, vehicle_id=f"v{i}", tags=(f"t{i}", "all")))
+    await store.put("globex", DRAFT)
+    await store.add_missing([("acme", "bare")])
+    own = [one for portion in [part async for part in store.tags("acme")] for one in portion]
+    assert sorted(own) == [("acme", f"v{i}", (f"t{i}", "all")) for i in range(5)]
+    portions = [len(part) async for part in store.tags()]
+    assert (sum(portions), max(portions)) == (6, 2)
+    assert [part async for part in store.tags("none")] == []
 
 
 async def test_hubs_that_add_the_same_do_not_block_each_other(store) -> None:

@@ -1,4 +1,4 @@
-"""Reading a request: its JSON within a limit, its page, and the fields that fences and vehicles have in common."""
+"""Reading a request: its JSON within a limit, its page, and the fields that fences, rules and vehicles have in common."""
 
 import re
 import unicodedata
@@ -90,6 +90,35 @@ def flag_asked_for(request: Request, name: str) -> bool:
     return text == "true"
 
 
+def edition_asked_for(request: Request) -> str | None:
+    """The edition that If-Match names, `*` for any; None without the header.
+
+    Raises:
+        RequestError: several ETags, or none in quotation marks.
+    """
+    tag = request.headers.get("if-match")
+    if tag is None or tag == "*":
+        return tag
+    if len(tag) < 2 or "," in tag or not tag[0] == tag[-1] == '"':
+        raise RequestError(
+            "bad_header", "If-Match has to be * or one ETag in quotation marks", field="If-Match"
+        )
+    return tag[1:-1]
+
+
+def merged(document: Any, patch: Any) -> Any:
+    """JSON Merge Patch (RFC 7396): members of the patch replace, null removes."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(document) if isinstance(document, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
 def checked_object(value: Any, field: str, known: frozenset[str] | None = None) -> Mapping[str, Any]:
     """A JSON object, with no keys but the known ones.
 
@@ -143,14 +172,14 @@ def checked_name(value: Any, field: str = "name") -> str:
     )
 
 
-def checked_tags(value: Any, field: str = "tags") -> tuple[str, ...]:
+def checked_tags(value: Any, field: str = "tags", most: int = MOST_TAGS) -> tuple[str, ...]:
     """Tags, each once, in the order given.
 
     Raises:
-        RequestError: not a list of at most 32 short texts.
+        RequestError: not a list of at most `most` short texts.
     """
-    if not isinstance(value, list) or len(value) > MOST_TAGS:
-        raise RequestError("bad_tags", f"{field} has to be a list of at most {MOST_TAGS} texts", field=field)
+    if not isinstance(value, list) or len(value) > most:
+        raise RequestError("bad_tags", f"{field} has to be a list of at most {most} texts", field=field)
     for tag in value:
         if not isinstance(tag, str) or not 1 <= len(tag) <= MOST_TAG_CHARACTERS or _has_control(tag):
             allowed = f"1 to {MOST_TAG_CHARACTERS} characters without control characters"

@@ -36,6 +36,7 @@ class NamedFence:
     fence_id: str
     name: str
     shape: Fence
+    tags: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -47,14 +48,23 @@ class FenceCatalogue:
     """Who the fences are. `current` is the set in force; it is never changed, only replaced by a newer one.
 
     A fence keeps its handle through every edit; handles of removed fences are not used again in a run.
+
+    Args:
+        fleet_number_of: the number of a fleet.
+        on_swap: called when `current` is another set.
+        on_tags: called with the handle of a fence whose tags are other ones now; no set is made for that.
     """
 
     def __init__(
-        self, fleet_number_of: Callable[[str], int], on_swap: Callable[[], None] = lambda: None
+        self,
+        fleet_number_of: Callable[[str], int],
+        on_swap: Callable[[], None] = lambda: None,
+        on_tags: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.current: FenceSet = build_fence_set([], 0)
         self._fleet_number_of = fleet_number_of
         self._on_swap = on_swap
+        self._on_tags = on_tags
         self._fences: dict[tuple[str, str], NamedFence] = {}
         self._by_handle: dict[int, NamedFence] = {}
         self._removed: deque[int] = deque()
@@ -70,30 +80,32 @@ class FenceCatalogue:
     def __len__(self) -> int:
         return len(self._fences)
 
-    def put(self, fleet: str, fence_id: str, name: str, area: Area) -> None:
-        """Add a fence, or change the one of this id. In force only after `settled`."""
-        self._enter([self._named(fleet, fence_id, name, area)])
+    def put(self, fleet: str, fence_id: str, name: str, area: Area, tags: tuple[str, ...] = ()) -> None:
+        """Add a fence, or change the one of this id. The area is in force only after `settled`."""
+        self._enter([self._named(fleet, fence_id, name, area, tags)])
 
-    async def put_all(self, fleet: str, fences: Iterable[tuple[str, str, Area]]) -> None:
-        """`put` of many (id, name, area), together: no set ever holds only some. Lets ticks run meanwhile.
+    async def put_all(self, fleet: str, fences: Iterable[tuple[str, str, Area, tuple[str, ...]]]) -> None:
+        """`put` of many (id, name, area, tags), together: no set ever holds only some. Lets ticks run meanwhile.
 
         The caller sees to it that nobody else changes the fleet until this returns.
         """
         entries = []
-        for fence_id, name, area in fences:
-            entries.append(self._named(fleet, fence_id, name, area))
+        for fence_id, name, area, tags in fences:
+            entries.append(self._named(fleet, fence_id, name, area, tags))
             if not len(entries) % AT_ONCE:
                 await asyncio.sleep(0)
         self._enter(entries)
 
-    def _named(self, fleet: str, fence_id: str, name: str, area: Area) -> NamedFence:
+    def _named(
+        self, fleet: str, fence_id: str, name: str, area: Area, tags: tuple[str, ...] = ()
+    ) -> NamedFence:
         known = self._fences.get((fleet, fence_id))
         if known is None:
             shape = Fence(self._next_handle, self._fleet_number_of(fleet), area)
             self._next_handle += 1
         else:
             shape = known.shape if same_area(known.shape.area, area) else replace(known.shape, area=area)
-        return NamedFence(fleet, fence_id, name, shape)
+        return NamedFence(fleet, fence_id, name, shape, tags)
 
     def _enter(self, entries: Iterable[NamedFence]) -> None:
         for fence in entries:
@@ -102,6 +114,8 @@ class FenceCatalogue:
                 self._changes += 1
                 self._edits[fence.shape.handle] = fence.shape
             self._fences[fence.key] = self._by_handle[fence.shape.handle] = fence
+            if known is not None and known.tags != fence.tags:
+                self._on_tags(fence.shape.handle)
 
     def remove(self, fleet: str, fence_id: str) -> None:
         """Forget a fence, if it is there. In force only after `settled`."""
@@ -205,3 +219,12 @@ class FenceCatalogue:
     def fleet_of(self, handle: int) -> str:
         """The fleet of a fence, also for some time after its removal."""
         return self._by_handle[handle].fleet
+
+    def tags_of(self, handle: int) -> tuple[str, ...]:
+        """The tags of a fence, also for some time after its removal."""
+        return self._by_handle[handle].tags
+
+    def find_tags(self, fleet: str, fence_id: str) -> tuple[str, ...]:
+        """The tags of a fence by its id; none of one that is not there."""
+        known = self._fences.get((fleet, fence_id))
+        return () if known is None else known.tags

@@ -14,10 +14,18 @@ from starlette.routing import Route
 from haulcast.doors.http_access import READERS, WRITERS, Verify, admitted
 from haulcast.doors.http_routes import resource
 from haulcast.doors.problems import problem_response
-from haulcast.doors.request_fields import body_within, checked_id, flag_asked_for, json_body, page_asked_for
-from haulcast.errors import ConflictError, NotFoundError, PreconditionError, RequestError
+from haulcast.doors.request_fields import (
+    body_within,
+    checked_id,
+    edition_asked_for,
+    flag_asked_for,
+    json_body,
+    merged,
+    page_asked_for,
+)
+from haulcast.errors import ConflictError, NotFoundError, PreconditionError
 from haulcast.fences.fence_edits import FenceEdits
-from haulcast.fences.fence_features import feature_of_record, fence_of_feature, merged
+from haulcast.fences.fence_features import feature_of_record, fence_of_feature
 from haulcast.fences.fence_import import (
     reader_of,
 )
@@ -79,14 +87,14 @@ class _FenceApi:
         feature = await json_body(request, MOST_FENCE_BYTES)
         repair = flag_asked_for(request, "repair")
         draft, area = await asyncio.to_thread(fence_of_feature, feature, repair=repair, fence_id=fence_id)
-        record, is_new = await self._edits.put(fleet, draft, area, _expected(request))
+        record, is_new = await self._edits.put(fleet, draft, area, edition_asked_for(request))
         return _feature(record, 201 if is_new else 200)
 
     async def patch(self, request: Request) -> Response:
         fleet, fence_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
         patch = await json_body(request, MOST_FENCE_BYTES)
         repair = flag_asked_for(request, "repair")
-        expected = _expected(request)
+        expected = edition_asked_for(request)
         for _ in range(PATCH_TRIES):
             found = await self._found(fleet, fence_id)
             feature = merged(feature_of_record(found), patch)
@@ -105,7 +113,7 @@ class _FenceApi:
 
     async def delete(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, WRITERS).fleet
-        await self._edits.delete(fleet, _path_id(request), _expected(request) or "*")
+        await self._edits.delete(fleet, _path_id(request), edition_asked_for(request) or "*")
         return Response(status_code=204)
 
     async def put_all(self, request: Request) -> Response:
@@ -133,18 +141,6 @@ class _FenceApi:
 
 def _path_id(request: Request) -> str:
     return checked_id(request.path_params["fence_id"])
-
-
-def _expected(request: Request) -> str | None:
-    """The edition that If-Match names, `*` for any; None without the header."""
-    tag = request.headers.get("if-match")
-    if tag is None or tag == "*":
-        return tag
-    if len(tag) < 2 or "," in tag or not tag[0] == tag[-1] == '"':
-        raise RequestError(
-            "bad_header", "If-Match has to be * or one ETag in quotation marks", field="If-Match"
-        )
-    return tag[1:-1]
 
 
 def _feature(record: FenceRecord, status: int = 200) -> Response:

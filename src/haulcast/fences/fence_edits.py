@@ -1,25 +1,17 @@
 """Every change of a fence: first into the store, then into the catalogue, and done when ticks match against it.
 
-A fleet's changes are made one after the other, so the catalogue sees them in the order the store did. When the store is
-lost in the middle of a write nobody knows whether it was done; then the fleet's fences are read again until it answers.
+The order is `haulcast.database.write_order`'s: the catalogue sees a fleet's changes in the order the store did.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import structlog
-
 from geo.fence_area import Area
-from haulcast.errors import StoreError
+from haulcast.database.write_order import WriteOrder
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_store import FenceDraft, FenceRecord, FenceStore, StoredArea
 from haulcast.fences.stored_areas import areas_of
-
-READ_AGAIN_S = 1.0
-
-_log = structlog.get_logger()
 
 
 class FenceEdits:
@@ -28,14 +20,13 @@ class FenceEdits:
     def __init__(self, store: FenceStore, catalogue: FenceCatalogue) -> None:
         self.store = store
         self.catalogue = catalogue
-        self._order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._reading_again: dict[str, asyncio.Task[None]] = {}
+        self._order = WriteOrder(self._read, "fences")
 
     async def create(self, fleet: str, draft: FenceDraft, area: Area) -> FenceRecord:
         """A new fence, in force. See `FenceStore.create`."""
-        async with self._in_order(fleet):
+        async with self._order.of(fleet):
             record = await self.store.create(fleet, draft)
-            self.catalogue.put(fleet, draft.fence_id, draft.name, area)
+            self.catalogue.put(fleet, draft.fence_id, draft.name, area, draft.tags)
         await self.catalogue.settled()
         return record
 
@@ -43,28 +34,28 @@ class FenceEdits:
         self, fleet: str, draft: FenceDraft, area: Area, expected: str | None = None
     ) -> tuple[FenceRecord, bool]:
         """A fence created or changed, in force. See `FenceStore.put`, and `replace` when an edition is expected."""
-        async with self._in_order(fleet):
+        async with self._order.of(fleet):
             if expected is None:
                 record, is_new = await self.store.put(fleet, draft)
             else:
                 record, is_new = await self.store.replace(fleet, draft, expected), False
-            self.catalogue.put(fleet, draft.fence_id, draft.name, area)
+            self.catalogue.put(fleet, draft.fence_id, draft.name, area, draft.tags)
         await self.catalogue.settled()
         return record, is_new
 
     async def put_all(self, fleet: str, fences: Sequence[tuple[FenceDraft, Area]]) -> tuple[int, int]:
         """Many at once, in force together. See `FenceStore.put_all`."""
-        async with self._in_order(fleet):
+        async with self._order.of(fleet):
             counts = await self.store.put_all(fleet, [draft for draft, _ in fences])
             await self.catalogue.put_all(
-                fleet, ((draft.fence_id, draft.name, area) for draft, area in fences)
+                fleet, ((draft.fence_id, draft.name, area, draft.tags) for draft, area in fences)
             )
         await self.catalogue.settled()
         return counts
 
     async def delete(self, fleet: str, fence_id: str, expected: str = "*") -> None:
         """A fence removed, in force. See `FenceStore.delete`."""
-        async with self._in_order(fleet):
+        async with self._order.of(fleet):
             await self.store.delete(fleet, fence_id, expected)
             self.catalogue.remove(fleet, fence_id)
         await self.catalogue.settled()
@@ -77,44 +68,18 @@ class FenceEdits:
 
     async def stop(self) -> None:
         """Give up reading again."""
-        tasks = list(self._reading_again.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._order.stop()
 
-    @asynccontextmanager
-    async def _in_order(self, fleet: str) -> AsyncIterator[None]:
-        async with self._order[fleet]:
-            try:
-                yield
-            except (StoreError, asyncio.CancelledError):
-                if fleet not in self._reading_again:
-                    self._reading_again[fleet] = asyncio.create_task(self._read_again(fleet))
-                raise
-
-    async def _read_again(self, fleet: str) -> None:
-        try:
-            while not await self._did_read(fleet):  # noqa: ASYNC110 - the store raises no event
-                await asyncio.sleep(READ_AGAIN_S)
-        finally:
-            del self._reading_again[fleet]
-        _log.info("fences_read_again", fleet=fleet)
-
-    async def _did_read(self, fleet: str) -> bool:
-        async with self._order[fleet]:
-            try:
-                portions = [portion async for portion in self.store.areas(fleet)]
-            except StoreError:
-                return False
-            for portion in portions:
-                await self._take(portion)
-            self.catalogue.keep_only(fleet, [stored.fence_id for portion in portions for stored in portion])
+    async def _read(self, fleet: str) -> None:
+        portions = [portion async for portion in self.store.areas(fleet)]
+        for portion in portions:
+            await self._take(portion)
+        self.catalogue.keep_only(fleet, [stored.fence_id for portion in portions for stored in portion])
         await self.catalogue.settled()
-        return True
 
     async def _take(self, portion: Sequence[StoredArea]) -> None:
         for stored, area in await asyncio.to_thread(areas_of, portion):
-            self.catalogue.put(stored.fleet, stored.fence_id, stored.name, area)
+            self.catalogue.put(stored.fleet, stored.fence_id, stored.name, area, stored.tags)
 
 
 @asynccontextmanager

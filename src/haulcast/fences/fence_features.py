@@ -80,19 +80,6 @@ def feature_of_record(record: FenceRecord) -> dict[str, Any]:
     return {"type": "Feature", "id": record.fence_id, "geometry": geometry, "properties": properties}
 
 
-def merged(feature: Any, patch: Any) -> Any:
-    """JSON Merge Patch (RFC 7396): members of the patch replace, null removes."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(feature) if isinstance(feature, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
-    return result
-
-
 def _agreed_id(stated: Any, known: str | None) -> str:
     if type(stated) is int:
         stated = str(stated)  # GeoJSON has ids that are numbers

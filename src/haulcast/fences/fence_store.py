@@ -43,12 +43,13 @@ class FenceRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredArea:
-    """As much of a fence as matching needs."""
+    """As much of a fence as matching and rules need."""
 
     fleet: str
     fence_id: str
     name: str
     area: GeoJsonText
+    tags: tuple[str, ...] = ()
 
 
 class FenceStore(Protocol):

@@ -46,11 +46,11 @@ class PostgresFenceStore:
 
     async def areas(self, fleet: str | None = None) -> AsyncIterator[Sequence[StoredArea]]:
         """See `FenceStore`."""
-        query = "SELECT fleet, fence_id, name, area FROM fences WHERE $1::text IS NULL OR fleet = $1"
+        query = "SELECT fleet, fence_id, name, area, tags FROM fences WHERE $1::text IS NULL OR fleet = $1"
         async with self._database.connection() as connection, connection.transaction(readonly=True):
             cursor = await connection.cursor(query, fleet)
             while rows := await cursor.fetch(PORTION):
-                yield [StoredArea(row["fleet"], row["fence_id"], row["name"], row["area"]) for row in rows]
+                yield [StoredArea(**{**row, "tags": tuple(row["tags"])}) for row in rows]
 
     async def page(self, fleet: str, after: str, limit: int) -> Sequence[FenceRecord]:
         """See `FenceStore`."""

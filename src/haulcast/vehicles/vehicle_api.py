@@ -22,7 +22,8 @@ from haulcast.doors.request_fields import (
     page_asked_for,
 )
 from haulcast.errors import NotFoundError, RequestError
-from haulcast.vehicles.vehicle_store import VehicleDraft, VehicleRecord, VehicleStore
+from haulcast.vehicles.vehicle_edits import VehicleEdits
+from haulcast.vehicles.vehicle_store import VehicleDraft, VehicleRecord
 
 MOST_VEHICLE_BYTES = 65_536
 
@@ -36,14 +37,14 @@ _MEMBERS = frozenset({"id", "name", "tags", "attributes"}) | _OURS
 
 
 def routes(
-    store: VehicleStore,
+    edits: VehicleEdits,
     verify: Verify,
     position_of: PositionOf,
     forget: Forget,
     new_id: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> list[Route]:
     """The routes; `new_id` names a vehicle that is posted without an id."""
-    api = _VehicleApi(store, verify, position_of, forget, new_id)
+    api = _VehicleApi(edits, verify, position_of, forget, new_id)
     return [
         resource("/v1/vehicles", GET=api.page, POST=api.create),
         resource("/v1/vehicles/{vehicle_id:path}", GET=api.read, PUT=api.put, DELETE=api.delete),
@@ -53,13 +54,14 @@ def routes(
 class _VehicleApi:
     def __init__(
         self,
-        store: VehicleStore,
+        edits: VehicleEdits,
         verify: Verify,
         position_of: PositionOf,
         forget: Forget,
         new_id: Callable[[], str],
     ) -> None:
-        self._store = store
+        self._edits = edits
+        self._store = edits.store
         self._verify = verify
         self._position_of = position_of
         self._forget = forget
@@ -87,17 +89,17 @@ class _VehicleApi:
         body = await json_body(request, MOST_VEHICLE_BYTES)
         stated = body.get("id") if isinstance(body, dict) else None
         draft = _draft(body, self._new_id() if stated is None else checked_id(stated))
-        return self._vehicle(await self._store.create(fleet, draft), 201)
+        return self._vehicle(await self._edits.create(fleet, draft), 201)
 
     async def put(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, WRITERS).fleet
         draft = _draft(await json_body(request, MOST_VEHICLE_BYTES), _path_id(request))
-        record, is_new = await self._store.put(fleet, draft)
+        record, is_new = await self._edits.put(fleet, draft)
         return self._vehicle(record, 201 if is_new else 200)
 
     async def delete(self, request: Request) -> Response:
         fleet, vehicle_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
-        await self._store.delete(fleet, vehicle_id)
+        await self._edits.delete(fleet, vehicle_id)
         self._forget(fleet, vehicle_id)
         return Response(status_code=204)
 

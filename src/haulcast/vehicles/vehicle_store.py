@@ -1,6 +1,6 @@
 """The contract of a vehicle store: what is kept of a vehicle, and what a store promises."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -37,6 +37,9 @@ class VehicleStore(Protocol):
     - Ids are ordered by their UTF-8 bytes.
     - Every method raises StoreError when the store cannot be reached; whether a write that failed so was done is unknown.
     """
+
+    def tags(self, fleet: str | None = None) -> AsyncIterator[Sequence[tuple[str, str, tuple[str, ...]]]]:
+        """Fleet, id and tags of all vehicles that have any, of one fleet or of all, in portions: the state at one moment."""
 
     async def page(self, fleet: str, after: str, limit: int) -> Sequence[VehicleRecord]:
         """Up to `limit` vehicles of a fleet with ids after `after` (empty: from the first), in order of id."""

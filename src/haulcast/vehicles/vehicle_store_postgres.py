@@ -1,6 +1,6 @@
 """Vehicles in PostgreSQL."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -9,6 +9,8 @@ import orjson
 from haulcast.database.pool import Database
 from haulcast.errors import ConflictError, NotFoundError
 from haulcast.vehicles.vehicle_store import VehicleDraft, VehicleRecord
+
+PORTION = 1_000  # rows fetched at a time
 
 _COLUMNS = "fleet, vehicle_id, name, tags, attributes, created, updated"
 _INSERT = (
@@ -22,6 +24,16 @@ class PostgresVehicleStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def tags(
+        self, fleet: str | None = None
+    ) -> AsyncIterator[Sequence[tuple[str, str, tuple[str, ...]]]]:
+        """See `VehicleStore`."""
+        query = "SELECT fleet, vehicle_id, tags FROM vehicles WHERE tags <> '{}' AND ($1::text IS NULL OR fleet = $1)"
+        async with self._database.connection() as connection, connection.transaction(readonly=True):
+            cursor = await connection.cursor(query, fleet)
+            while rows := await cursor.fetch(PORTION):
+                yield [(row["fleet"], row["vehicle_id"], tuple(row["tags"])) for row in rows]
 
     async def page(self, fleet: str, after: str, limit: int) -> Sequence[VehicleRecord]:
         """See `VehicleStore`."""
