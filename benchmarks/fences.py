@@ -107,14 +107,17 @@ def ring_around(circle: Circle, radius_m: float) -> shapely.Polygon:
 def polygon_pairs(areas: Sequence[Area], fixes: Fixes) -> NDArray[np.int64]:
     """Every fix x polygon pair that shapely finds, as fix * fences + fence."""
     pairs = [np.empty(0, np.int64)]
+    from_west = np.argsort(fixes.lon_deg)
+    lat, lon = fixes.lat_deg[from_west], fixes.lon_deg[from_west]
     for fence, area in enumerate(map(polygon_of, areas)):
         if area is None:
             continue
         west, south, east, north = area.bounds
-        lat, lon = fixes.lat_deg, fixes.lon_deg
-        near = np.flatnonzero((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north))
+        first, stop = np.searchsorted(lon, west), np.searchsorted(lon, east, side="right")
+        near = first + np.flatnonzero((lat[first:stop] >= south) & (lat[first:stop] <= north))
         shapely.prepare(area)
-        pairs.append(near[shapely.intersects_xy(area, lon[near], lat[near])] * len(areas) + fence)
+        inside = shapely.intersects_xy(area, lon[near], lat[near])
+        pairs.append(from_west[near[inside]] * len(areas) + fence)
     return np.concatenate(pairs)
 
 

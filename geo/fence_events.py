@@ -7,7 +7,7 @@ with each new one. An event of a rule (`rule` is not NONE) says what the rule wa
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,16 +98,36 @@ _DTYPES: dict[str, type] = {
 }  # the others are int32
 
 
+def _unknown(name: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.full(4096, np.nan if name == "value" else NONE, _DTYPES.get(name, np.int32))
+    array.flags.writeable = False
+    return array
+
+
+_UNKNOWN = {name: _unknown(name) for name in COLUMNS}  # read-only, so that all may share it
+
+
 def fence_events(**columns: Any) -> FenceEvents:
-    """Events of the columns given (arrays, or one value for all); the others are NONE, `value` NaN. `row` is an array."""
+    """Events of the columns given (arrays, or one value for all); the others are NONE, `value` NaN. `row` is an array.
+
+    What is read-only and of its column's type is kept, all else is copied.
+    """
     size = len(columns["row"])
-    arrays = []
-    for name in COLUMNS:
-        unknown = np.nan if name == "value" else NONE
-        array: NDArray[Any] = np.full(size, columns.get(name, unknown), _DTYPES.get(name, np.int32))
-        array.flags.writeable = False
-        arrays.append(array)
-    return FenceEvents(*arrays)
+    return FenceEvents(*(_column(name, columns.get(name), size) for name in COLUMNS))
+
+
+def _column(name: str, given: Any, size: int) -> NDArray[Any]:
+    dtype = _DTYPES.get(name, np.int32)
+    if given is None:
+        if size <= len(_UNKNOWN[name]):
+            return _UNKNOWN[name][:size]
+        given = _UNKNOWN[name][0]
+    if not isinstance(given, np.ndarray):
+        given = np.full(size, given, dtype)
+    elif given.dtype != dtype or given.flags.writeable:
+        given = given.astype(dtype)
+    given.flags.writeable = False
+    return cast("NDArray[Any]", given)
 
 
 _NOTHING = fence_events(row=())  # read-only, so that all may share it

@@ -9,7 +9,7 @@ indexes behind the others', again by ascending handle, and their own trie; those
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,13 +42,14 @@ class FenceSet:
 
     | field | |
     |---|---|
-    | version | the builder's number; grows with every edit |
+    | version | the builder's number; grows by one with every edit of a fence |
     | handles | int32[f]: index in the set -> handle; the first b ascend, and the rest do |
     | fleet_number | int32[f] |
     | shapes | geometry of all, which the kernels read |
     | table | the trie of the first b fences |
     | is_gone | bool[b]: was deleted, or is among the edited ones now |
     | edited | the trie of the rest; None: it was never edited |
+    | recent | int32: the handles that the last edits added, changed or removed, the newest last; as many as the builder tells |
     """
 
     version: int
@@ -58,10 +59,24 @@ class FenceSet:
     table: FenceTable
     is_gone: NDArray[np.bool_]
     edited: FenceTable | None = None
+    recent: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     def __len__(self) -> int:
         """Of the fences in force."""
         return len(self.handles) - int(np.count_nonzero(self.is_gone))
+
+    def with_recent(self, handles: Sequence[int]) -> "FenceSet":
+        """The same set, which knows that the edits up to it were of these fences, the last edit last."""
+        recent = np.array(handles, np.int32)
+        recent.flags.writeable = False
+        return replace(self, recent=recent)
+
+    def edited_since(self, version: int) -> NDArray[np.int32] | None:
+        """The handles that were edited after another version was in force, ascending, each once; None when that is not known."""
+        edits = self.version - version
+        if not 0 <= edits <= len(self.recent):
+            return None
+        return np.unique(self.recent[len(self.recent) - edits :])
 
     @property
     def nbytes(self) -> int:
@@ -204,7 +219,7 @@ def _table(shapes: Shapes, fleet_number: NDArray[np.int32], members: NDArray[np.
 
 
 def _arrays(fence_set: FenceSet) -> Iterator[NDArray[Any]]:
-    yield from (fence_set.handles, fence_set.fleet_number, fence_set.is_gone)
+    yield from (fence_set.handles, fence_set.fleet_number, fence_set.is_gone, fence_set.recent)
     yield from fence_set.shapes
     yield from fence_set.table
     yield from fence_set.edited or ()

@@ -16,13 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.fence_events import NONE, FenceEvents, fence_events, join_events, no_events
-from geo.fence_match import FenceHits, as_column, match_fences
+from geo.fence_events import FenceEvents, fence_events, join_events, no_events
+from geo.fence_match import FenceHits, FencePlaces, as_column, match_fences
 from geo.fence_match import warm_up as warm_up_match
 from geo.fence_set import FenceSet, build_fence_set
 from geo.kernels import fence_transitions as kernel
 
 _SLOTS = 4
+_MOST_BOXES = (
+    64  # with more edits it takes as long to find the vehicles that they can touch as to look at all
+)
 
 
 class OpenVisits(NamedTuple):
@@ -145,8 +148,6 @@ def find_transitions(
         accuracy_m: float64[n], NaN or 0 where unknown; without it, all are.
     """
     state.ensure_rows(int(row.max(initial=-1)) + 1)
-    hits_of_fix = np.diff(hits.offsets)
-    state.ensure_slots(int(hits_of_fix.max(initial=0)))
     accuracy = np.zeros(len(row)) if accuracy_m is None else accuracy_m
     columns = (
         as_column(row, np.int32),
@@ -158,13 +159,15 @@ def find_transitions(
         as_column(hits.fence, np.int32),
     )
     parts, done = [], 0
-    while done < len(row):
-        state.ensure_slots(int(state.states.used[row[done]] + hits_of_fix[done]))
+    while True:
         whole, places, state.next_visit, done = kernel.find(
             state.states, _fences(fence_set), *columns, done, state.next_visit
         )
         parts.append(_events(whole, places))
-    return join_events(parts)
+        if done == len(row):
+            return join_events(parts)
+        hits_of_fix = int(hits.offsets[done + 1] - hits.offsets[done])
+        state.ensure_slots(int(state.states.used[row[done]]) + hits_of_fix)
 
 
 def refresh_fences(
@@ -173,10 +176,13 @@ def refresh_fences(
     rows: NDArray[np.int32],
     fleet_number: NDArray[np.int32],
     now_ms: int,
+    since: int = -1,
+    places: FencePlaces | None = None,
 ) -> FenceEvents:
     """Enters and exits because the fences changed: after a swap, for vehicles that stay where they were last seen.
 
-    Where an edit changes the side of the last fix, that side is believed; elsewhere what is pending stays so.
+    Where an edit changes the side of the last fix, that side is believed; elsewhere what is pending stays so. When the set knows what
+    was edited since the last refresh, only vehicles that these edits can touch are looked at; the events are the same.
 
     Args:
         state: all vehicles'; updated.
@@ -184,18 +190,40 @@ def refresh_fences(
         rows: int32[n], vehicles to look at; those never evaluated have no events.
         fleet_number: int32[n], theirs.
         now_ms: the events' time.
+        since: the version of the last refresh, or of the set that all of `rows` were evaluated with; -1: there was none.
+        places: as `match_fences` has it.
     """
     state.ensure_rows(int(rows.max(initial=-1)) + 1)
-    known = state.states.is_known[rows]
-    rows = as_column(rows[known], np.int32)
-    hits = match_fences(
-        fence_set, fleet_number[known], state.states.lat_deg[rows], state.states.lon_deg[rows]
-    )
+    chosen = _touched(state, fence_set, rows, fleet_number, since)
+    rows = as_column(rows[chosen], np.int32)
+    at = state.states.lat_deg[rows], state.states.lon_deg[rows]
+    hits = match_fences(fence_set, fleet_number[chosen], *at, places, rows)
     state.ensure_slots(int((state.states.used[rows] + np.diff(hits.offsets)).max(initial=0)))
-    whole, places, state.next_visit = kernel.refresh(
+    whole, where, state.next_visit = kernel.refresh(
         state.states, _fences(fence_set), rows, now_ms, hits.offsets, hits.fence, state.next_visit
     )
-    return _events(whole, places)
+    return _events(whole, where)
+
+
+def _touched(
+    state: FenceState,
+    fence_set: FenceSet,
+    rows: NDArray[np.int32],
+    fleet_number: NDArray[np.int32],
+    since: int,
+) -> NDArray[np.integer]:
+    """Which places in `rows` hold known vehicles whose fences may have changed."""
+    edited = fence_set.edited_since(since)
+    if edited is None or len(edited) > _MOST_BOXES:
+        return np.flatnonzero(state.states.is_known[rows])
+    index = np.empty_like(edited)
+    kernel.index_of_each(_fences(fence_set), edited, index)
+    index = index[index >= 0]
+    boxes = fence_set.shapes.bounds[index], fence_set.fleet_number[index]
+    found = np.empty(len(rows), np.int32)
+    columns = as_column(rows, np.int32), as_column(fleet_number, np.int32)
+    count = kernel.touched(state.states, *columns, edited, boxes[1], boxes[0], found)
+    return found[:count]
 
 
 def warm_up() -> None:
@@ -205,7 +233,8 @@ def warm_up() -> None:
     row, time_ms, place = np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1)
     hits = match_fences(empty, row, place, place)
     find_transitions(state, empty, row, time_ms, place, place, hits)
-    refresh_fences(state, empty, row, row, 0)
+    for since in (-1, 0):
+        refresh_fences(state, empty, row, row, 0, since)
 
 
 def _fences(fence_set: FenceSet) -> kernel.Fences:
@@ -232,19 +261,19 @@ def _states(rows: int, slots: int) -> kernel.States:
 def _events(whole: NDArray[np.int64], places: NDArray[np.float64]) -> FenceEvents:
     if not len(whole):
         return no_events()
-    numbers = np.ascontiguousarray(whole.T)
-    time_ms, is_exit = numbers[kernel.TIME], numbers[kernel.KIND] == kernel.EXIT
+    numbers, lat_lon = whole.T.copy(), places.T.copy()
+    numbers.flags.writeable = lat_lon.flags.writeable = False
     return fence_events(
         row=numbers[kernel.ROW],
         handle=numbers[kernel.HANDLE],
         kind=numbers[kernel.KIND],
         cause=numbers[kernel.CAUSE],
         visit=numbers[kernel.VISIT],
-        time_ms=time_ms,
-        lat_deg=places[:, 0],
-        lon_deg=places[:, 1],
+        time_ms=numbers[kernel.TIME],
+        lat_deg=lat_lon[0],
+        lon_deg=lat_lon[1],
         fix_time_ms=numbers[kernel.FIX_TIME],
         fix=numbers[kernel.FIX],
-        entered_ms=np.where(is_exit, numbers[kernel.ENTERED], time_ms),
-        left_ms=np.where(is_exit, time_ms, NONE),
+        entered_ms=numbers[kernel.ENTERED],
+        left_ms=numbers[kernel.LEFT],
     )

@@ -2,26 +2,19 @@
 
 import math
 
-import numpy as np
 from numba import njit
 
 from geo.kernels.fence_cover import BLOCK, Shapes
 from geo.kernels.geodesy import circle_fraction, short_way
 from geo.kernels.orientation import orientation
+from geo.kernels.rings import ring_at
 
 
 @njit(cache=True, nogil=True)
 def _segment_fraction(
     x0: float, y0: float, x1: float, y1: float, ax: float, ay: float, bx: float, by: float, last: bool
 ) -> float:
-    """Where on the path 0-1 the segment a-b is met, 0 to 1; -1 when it is not. Of a stretch in common, an end."""
-    if (
-        max(ax, bx) < min(x0, x1)
-        or min(ax, bx) > max(x0, x1)
-        or max(ay, by) < min(y0, y1)
-        or min(ay, by) > max(y0, y1)
-    ):
-        return -1.0
+    """Where on the path 0-1 the segment a-b, whose box meets the path's, is met, 0 to 1; -1 when it is not. Of a stretch in common, an end."""
     if orientation(x0, y0, x1, y1, ax, ay) * orientation(x0, y0, x1, y1, bx, by) > 0:
         return -1.0
     side0 = orientation(ax, ay, bx, by, x0, y0)
@@ -53,22 +46,23 @@ def _polygon_fraction(
     """The first (or last) place on the path where a polygon's boundary is met, if it betters `best`; -1 is none yet."""
     rings, vertices, blocks = shapes.rings, shapes.vertices, shapes.blocks
     west, east, south, north = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
-    first, stop = rings[shapes.first_ring[fence]], rings[shapes.first_ring[fence + 1]]
+    first_ring, stop_ring = shapes.first_ring[fence], shapes.first_ring[fence + 1]
+    first, stop = rings[first_ring], rings[stop_ring]
     for block in range(first // BLOCK, (stop - 1) // BLOCK + 1):
-        if (
-            blocks[block, 0] > east
-            or blocks[block, 2] < west
-            or blocks[block, 1] > north
-            or blocks[block, 3] < south
-        ):
+        beside = (blocks[block, 0] > east) | (blocks[block, 2] < west)
+        if beside | (blocks[block, 1] > north) | (blocks[block, 3] < south):
             continue
         start = max(first, block * BLOCK)
-        ring = np.searchsorted(rings, start, side="right")
-        for i in range(start, min(stop, (block + 1) * BLOCK)):
-            if i + 1 == rings[ring]:  # the last vertex of a ring begins no segment
+        ring = ring_at(rings, first_ring, stop_ring, start)
+        bx, by = vertices[start, 0], vertices[start, 1]
+        for i in range(start + 1, min(stop, (block + 1) * BLOCK + 1)):
+            ax, ay, bx, by = bx, by, vertices[i, 0], vertices[i, 1]
+            if i == rings[ring + 1]:  # the last vertex of a ring begins no segment
                 ring += 1
                 continue
-            ax, ay, bx, by = vertices[i, 0], vertices[i, 1], vertices[i + 1, 0], vertices[i + 1, 1]
+            beside = (ax < west) & (bx < west) | (ax > east) & (bx > east)
+            if beside | (ay < south) & (by < south) | (ay > north) & (by > north):
+                continue
             met = _segment_fraction(x0, y0, x1, y1, ax, ay, bx, by, last)
             if met >= 0.0 and (best < 0.0 or (met > best) == last):
                 best = met

@@ -2,11 +2,11 @@
 
 import math
 
-import numpy as np
 from numba import njit
 
 from geo.kernels.fence_cover import BLOCK, Shapes
 from geo.kernels.geodesy import A_M, E2, LAT, LON, RADIUS, geodesic_distance_m
+from geo.kernels.rings import ring_at
 
 
 @njit(cache=True, nogil=True)
@@ -31,7 +31,8 @@ def _is_ring_within(shapes: Shapes, fence: int, lat: float, lon: float, reach_m:
     rings, vertices, blocks = shapes.rings, shapes.vertices, shapes.blocks
     east_m, north_m = _metres_per_degree(lat)
     wide, high = reach_m / east_m, reach_m / north_m
-    first, stop = rings[shapes.first_ring[fence]], rings[shapes.first_ring[fence + 1]]
+    first_ring, stop_ring = shapes.first_ring[fence], shapes.first_ring[fence + 1]
+    first, stop = rings[first_ring], rings[stop_ring]
     for block in range(first // BLOCK, (stop - 1) // BLOCK + 1):
         if (
             blocks[block, 0] > lon + wide
@@ -41,9 +42,9 @@ def _is_ring_within(shapes: Shapes, fence: int, lat: float, lon: float, reach_m:
         ):
             continue
         start = max(first, block * BLOCK)
-        ring = np.searchsorted(rings, start, side="right")
+        ring = ring_at(rings, first_ring, stop_ring, start)
         for i in range(start, min(stop, (block + 1) * BLOCK)):
-            if i + 1 == rings[ring]:  # the last vertex of a ring begins no segment
+            if i + 1 == rings[ring + 1]:  # the last vertex of a ring begins no segment
                 ring += 1
                 continue
             ax, ay = (vertices[i, 0] - lon) * east_m, (vertices[i, 1] - lat) * north_m

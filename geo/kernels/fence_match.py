@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from geo.kernels.borrowed import borrowed
 from geo.kernels.cells import BASE_CELLS, base_cell, cell_of, digit
 from geo.kernels.fence_cover import (
     CHILD,
@@ -22,6 +23,9 @@ from geo.kernels.fence_cover import (
 )
 from geo.kernels.geodesy import in_circle, unit_vector
 from geo.kernels.rings import ON_EDGE, run_parity
+
+TRIES = 2
+"""So many ancestors are tried before H3 is called; with 2, one of eight moves to another leaf needs it."""
 
 
 class FenceTable(NamedTuple):
@@ -71,6 +75,47 @@ def _is_within(boxes: NDArray[np.float64], box: int, lat: float, lon: float) -> 
 
 
 @njit(cache=True, nogil=True)
+def _leaf_below(
+    nodes: NDArray[np.int32], boxes: NDArray[np.float64], node: int, lat: float, lon: float
+) -> int:
+    """A leaf below a node whose box holds the position, -1 when the way down ends in a corner that no child's box reaches.
+
+    Of several children the one whose middle is nearest, since the next fix will most likely be in that box too.
+    """
+    while node >= 0 and nodes[node, CHILD] >= 0:
+        first, node, nearest = nodes[node, CHILD], -1, np.inf
+        for child in range(first, first + 7):
+            if _is_within(boxes, child, lat, lon):
+                x, y = (
+                    boxes[child, 0] + boxes[child, 2] - 2.0 * lon,
+                    boxes[child, 1] + boxes[child, 3] - 2.0 * lat,
+                )
+                apart = x * x + y * y
+                if apart < nearest:
+                    node, nearest = child, apart
+    return int(node)
+
+
+@njit(cache=True, nogil=True)
+def _leaf_nearby(
+    nodes: NDArray[np.int32], boxes: NDArray[np.float64], node: int, lat: float, lon: float
+) -> int:
+    """A leaf whose box holds the position, found from a leaf that was left; -1 when H3 has to say.
+
+    Boxes overlap, and what leads to a leaf holds for all of its box, so it need not be the one that H3 would lead to.
+    """
+    tries = TRIES
+    while node >= 0 and tries > 0:
+        node = nodes[node, PARENT]
+        if node >= 0 and _is_within(boxes, node, lat, lon):
+            leaf = _leaf_below(nodes, boxes, node, lat, lon)
+            if leaf >= 0:
+                return leaf
+            tries -= 1
+    return -1
+
+
+@njit(cache=True, nogil=True)
 def match(
     table: FenceTable,
     fleet_number: NDArray[np.int32],
@@ -85,7 +130,7 @@ def match(
     `leaves` [rows, 2] is the node where each row was last found and its fleet, -1 for none, and is updated; when it is empty, `rows` is not read.
     The loop is one piece: passing many arrays to a function costs more than a node's test.
     """
-    nodes, boxes, entries, vertices, circles, fleet_root, fleet_resolution, fleet_bounds = table
+    nodes, boxes, entries, vertices, circles, fleet_root, fleet_resolution, fleet_bounds = borrowed(table)
     hits = np.empty(max(64, 2 * lat_deg.size), np.int32)
     point, cell = np.empty(2), np.empty(1, np.int64)
     n = 0
@@ -100,8 +145,10 @@ def match(
         is_placed = leaves.size > 0 and leaves[rows[i], 1] == fleet
         node = leaves[rows[i], 0] if is_placed else -1
         if node < 0 or not _is_within(boxes, node, lat, lon):
-            place = cell_of(lat, lon, fleet_resolution[fleet], point, cell)
-            node = _leaf_of(nodes, fleet_root[fleet], place, lon)
+            node = _leaf_nearby(nodes, boxes, node, lat, lon)
+            if node < 0:
+                place = cell_of(lat, lon, fleet_resolution[fleet], point, cell)
+                node = _leaf_of(nodes, fleet_root[fleet], place, lon)
             if leaves.size:
                 leaves[rows[i], 0], leaves[rows[i], 1] = node, fleet
         x = y = z = np.nan  # filled for the first circle

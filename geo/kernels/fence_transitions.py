@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from geo.kernels.borrowed import borrowed
 from geo.kernels.fence_cover import Shapes, with_room
 from geo.kernels.fence_crossing import crossing
 from geo.kernels.fence_distance import is_boundary_within
@@ -19,8 +20,8 @@ ENTER, EXIT = 0, 1
 MOVED, FENCE_CHANGED = 0, 1
 
 # columns of an event's whole numbers
-ROW, HANDLE, KIND, CAUSE, VISIT, TIME, FIX_TIME, FIX, ENTERED = 0, 1, 2, 3, 4, 5, 6, 7, 8
-EVENT_COLUMNS = 9
+ROW, HANDLE, KIND, CAUSE, VISIT, TIME, FIX_TIME, FIX, ENTERED, LEFT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+EVENT_COLUMNS = 10
 
 # bits of a slot's doubt; 0 is inside beyond doubt
 OUTSIDE = 1  # believed to be outside; the slot is for what follows
@@ -131,7 +132,7 @@ def _tell(
     event[CAUSE] = FENCE_CHANGED if index < 0 or fix.number < 0 else MOVED
     event[VISIT], event[TIME] = states.visit[row, slot], states.turn_ms[row, slot]
     event[FIX_TIME], event[FIX] = fix.fix_time_ms, fix.number
-    event[ENTERED] = states.entered_ms[row, slot]
+    event[ENTERED], event[LEFT] = states.entered_ms[row, slot], event[TIME] if kind == EXIT else -1
     place[0], place[1] = states.turn_lat[row, slot], states.turn_lon[row, slot]
 
 
@@ -206,7 +207,9 @@ def _close_visits(
 def _slot_of(states: States, row: int, handle: int) -> int:
     """The slot of a fence, a new one, believed outside, if it had none."""
     used = states.used[row]
-    slot = np.searchsorted(states.handle[row, :used], handle)
+    slot = used
+    while slot > 0 and states.handle[row, slot - 1] >= handle:
+        slot -= 1
     if slot == used or states.handle[row, slot] != handle:
         for later in range(used, slot, -1):
             _copy_slot(states, row, later - 1, later)
@@ -275,9 +278,10 @@ def find(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int, int]:
     """Events of fixes in order, from fix `begin` to the first for which the slots may not suffice; updates `states`.
 
-    Returns whole numbers int64[e, 9], places float64[e, 2] (latitude, longitude), the next visit id and the next fix.
+    Returns whole numbers int64[e, 10], places float64[e, 2] (latitude, longitude), the next visit id and the next fix.
     """
     whole, places = np.empty((16, EVENT_COLUMNS), np.int64), np.empty((16, 2))
+    states, fences, hits = borrowed(states), borrowed(fences), borrowed(hits)
     n = 0
     for i in range(begin, rows.size):
         row, start, stop = rows[i], offsets[i], offsets[i + 1]
@@ -295,6 +299,59 @@ def find(
 
 
 @njit(cache=True, nogil=True)
+def index_of_each(fences: Fences, wanted: NDArray[np.int32], index: NDArray[np.int32]) -> None:
+    """Writes the index of each handle to `index`, int32 like `wanted`; -1 where the set has none."""
+    for i in range(wanted.size):
+        index[i] = _index_of(fences.handles, fences.is_gone, wanted[i])
+
+
+@njit(cache=True, nogil=True)
+def _names_one_of(states: States, row: int, handles: NDArray[np.int32]) -> bool:
+    """Whether a slot of a row names one of some handles; both ascend."""
+    i, slot = 0, 0
+    while slot < states.used[row] and i < handles.size:
+        handle = states.handle[row, slot]
+        if handle == handles[i]:
+            return True
+        if handle < handles[i]:
+            slot += 1
+        else:
+            i += 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def touched(
+    states: States,
+    rows: NDArray[np.int32],
+    fleet_number: NDArray[np.int32],
+    handles: NDArray[np.int32],
+    box_fleet: NDArray[np.int32],
+    boxes: NDArray[np.float64],
+    found: NDArray[np.int32],
+) -> int:
+    """Writes which places in `rows` edits can make a difference to, to `found`; returns how many.
+
+    These are the rows with a slot for an edited fence (`handles`, ascending), and those that stand in the box (`boxes` [b, 4]: west, south, east,
+    north) of a new or changed one of their fleet. Of all others both sides of every fence are as they were.
+    """
+    n = 0
+    for i in range(rows.size):
+        row = rows[i]
+        if not states.is_known[row]:
+            continue
+        is_touched = _names_one_of(states, row, handles)
+        lat, lon = states.lat_deg[row], states.lon_deg[row]
+        for b in range(box_fleet.size):
+            if (boxes[b, 0] <= lon) & (lon <= boxes[b, 2]) & (boxes[b, 1] <= lat) & (lat <= boxes[b, 3]):
+                is_touched |= box_fleet[b] == fleet_number[i]
+        if is_touched:
+            found[n] = i
+            n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
 def refresh(
     states: States,
     fences: Fences,
@@ -306,6 +363,7 @@ def refresh(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
     """As `find`, for known rows that stay where they are while the fences change; the slots must suffice."""
     whole, places = np.empty((16, EVENT_COLUMNS), np.int64), np.empty((16, 2))
+    states, fences, hits = borrowed(states), borrowed(fences), borrowed(hits)
     n = 0
     for i in range(rows.size):
         row, start, stop = rows[i], offsets[i], offsets[i + 1]

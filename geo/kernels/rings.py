@@ -69,6 +69,18 @@ def runs_parity(
 
 
 @njit(cache=True, nogil=True)
+def ring_at(rings: NDArray[np.int32], first: int, stop: int, vertex: int) -> int:
+    """Which of the rings `first` to `stop` - 1 has a vertex; `rings` is int32[r + 1], the first vertex of each."""
+    while stop - first > 1:
+        middle = (first + stop) // 2
+        if rings[middle] <= vertex:
+            first = middle
+        else:
+            stop = middle
+    return int(first)
+
+
+@njit(cache=True, nogil=True)
 def segment_meets_box(ax: float, ay: float, bx: float, by: float, box: NDArray[np.float64]) -> bool:
     """False only when the segment does not touch the box (west, south, east, north)."""
     if max(ax, bx) < box[0] or min(ax, bx) > box[2] or max(ay, by) < box[1] or min(ay, by) > box[3]:

@@ -285,6 +285,7 @@ class Hub:
             "vehicles": len(self._rows),
             "fences": len(self._catalogue),
             "rules": len(self._rule_book),
+            "fence_bytes": self._catalogue.current.nbytes,
             "map": self._fan_out.counters,
             "checkpoints": self._checkpoints.counters,
         }

@@ -175,6 +175,31 @@ async def test_a_few_edits_of_many_fences_are_a_layer(monkeypatch) -> None:
         assert fence_id in found
 
 
+async def test_the_set_in_force_knows_what_was_edited(monkeypatch) -> None:
+    """Since each version the changed, new and removed fences are named, whether they became a layer, a new set or were taken back; a rename is none."""
+    monkeypatch.setattr(catalogue_module, "FEW_FENCES", 5)
+    catalogue = _catalogue()
+    await catalogue.put_all("acme", [(f"f{i}", "", AREA) for i in range(10)])
+    await catalogue.settled()
+    assert catalogue.current.edited_since(-1) is None
+    assert catalogue.current.edited_since(0).tolist() == list(range(10))
+    seen = catalogue.current.version
+    catalogue.put("acme", "f3", "", checked_area(square(7), repair=False))
+    catalogue.put("acme", "f4", "renamed", AREA)
+    catalogue.remove("acme", "f8")
+    await catalogue.settled()
+    catalogue.put("acme", "new", "", AREA)
+    await catalogue.settled()
+    assert catalogue.current.edited_since(seen).tolist() == [3, 8, 10]
+    await catalogue.put_all("acme", [(f"g{i}", "", AREA) for i in range(40)])
+    await catalogue.settled()
+    assert catalogue.current.edited is None
+    assert catalogue.current.edited_since(seen + 3).tolist() == list(range(11, 51))
+    await catalogue.put_all("acme", [(f"h{i}", "", AREA) for i in range(catalogue_module.RECENT_EDITS + 1)])
+    await catalogue.settled()
+    assert catalogue.current.edited_since(seen + 43) is None
+
+
 async def test_a_large_edit_while_the_layer_is_dissolved_is_kept(monkeypatch) -> None:
     """A set of all fences that comes too late does not take the place of a newer one."""
     monkeypatch.setattr(catalogue_module, "FEW_FENCES", 2)

@@ -5,11 +5,14 @@ import asyncio
 import gzip
 import json
 
+import numpy as np
 import orjson
 import pytest
+import shapely
 import uvicorn
 from fence_app import BOW_TIE, SQUARE, feature, fence_app, square
 
+from geo.fence_match import match_fences
 from haulcast.commands import fences as command
 from haulcast.errors import RequestError
 from haulcast.fences import fence_import
@@ -230,7 +233,11 @@ def test_points_get_a_radius() -> None:
         ("us_counties_10m.geojson.gz", 3230, 1, ("--skip-wrong",)),
         ("ne_50m_ocean.geojson.gz", 1, 0, ()),
         ("ne_50m_countries.geojson.gz", 241, 0, ("--name-property", "NAME")),
+        ("oakland.geojson", 131, 0, ()),
+        ("california-counties.geojson", 58, 0, ()),
+        ("ne_10m_us_parks.geojson", 61, 0, ()),
         ("ne_10m_airports.geojson", 891, 0, ("--radius-m", "3000")),
+        ("ne_10m_ports.geojson", 1081, 0, ("--radius-m", "2000")),
     ],
 )
 async def test_real_zones(hub, served, shared_data, capsys, name, count, skipped, options) -> None:
@@ -247,3 +254,16 @@ async def test_real_zones(hub, served, shared_data, capsys, name, count, skipped
             expected + end,
         )
     assert len(hub.ids()) == count
+    await _assert_in_force(hub)
+
+
+async def _assert_in_force(hub) -> None:
+    """A place inside each of some fences, as the API gives them, is in that fence for the set in force."""
+    async with hub.client() as client:
+        features = (await client.get("/v1/fences?limit=100")).json()["features"]
+    fences = hub.catalogue.current
+    for stored in features[:: max(1, len(features) // 40)]:
+        inside = shapely.geometry.shape(stored["geometry"]).representative_point()
+        hits = match_fences(fences, np.zeros(1, np.int32), np.array([inside.y]), np.array([inside.x]))
+        found = {hub.catalogue.id_of(int(fences.handles[index])) for index in hits.fence}
+        assert stored["id"] in found

@@ -17,7 +17,7 @@ from geo.fence_set import Circle, Fence, FenceSet, build_fence_set
 from geo.fence_transitions import FenceState, find_transitions, refresh_fences
 from geo.kernels.fence_distance import is_boundary_within
 
-ENTER, EXIT = Kind
+ENTER, EXIT = Kind.ENTER, Kind.EXIT
 DEGREE_M = 6378137.0 * np.pi / 180  # of longitude, on the equator
 EAST = shapely.box(0, -1, 2, 1)  # x metres east of longitude 0 on the equator is x metres inside
 

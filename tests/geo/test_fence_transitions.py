@@ -18,8 +18,8 @@ from geo.fence_transitions import FenceState, find_transitions, refresh_fences, 
 from geo.kernels import fence_match as match_kernel
 from geo.kernels import fence_transitions as kernel
 
-ENTER, EXIT = Kind
-MOVED, FENCE_CHANGED = Cause
+ENTER, EXIT = Kind.ENTER, Kind.EXIT
+MOVED, FENCE_CHANGED = Cause.MOVED, Cause.FENCE_CHANGED
 BOX = shapely.box(0, 0, 2, 2)
 
 
@@ -267,8 +267,8 @@ def test_nothing_is_compiled_after_the_warm_up():
 
 def test_the_kernels_numbers_are_the_names():
     """Kinds and causes are the same numbers in the kernel and outside."""
-    assert tuple(Kind) == (kernel.ENTER, kernel.EXIT)
-    assert tuple(Cause) == (kernel.MOVED, kernel.FENCE_CHANGED)
+    assert (Kind.ENTER, Kind.EXIT) == (kernel.ENTER, kernel.EXIT)
+    assert (Cause.MOVED, Cause.FENCE_CHANGED) == (kernel.MOVED, kernel.FENCE_CHANGED)
 
 
 def test_a_forgotten_vehicle_is_nowhere():

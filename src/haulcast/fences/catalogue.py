@@ -21,6 +21,7 @@ MOST_EDITS = 1_000  # more changes at once than this are not worth a layer of th
 GROWN_EDITS = (
     250  # a layer of so many is dissolved: each edit makes it anew, and it is matched beside the rest
 )
+RECENT_EDITS = 64  # so many a set names, and then only the vehicles that these touch are re-evaluated
 KEPT_REMOVED = 65_536  # removed fences whose names late exit events can still ask for
 
 
@@ -70,6 +71,7 @@ class FenceCatalogue:
         self._removed: deque[int] = deque()
         self._next_handle = 0
         self._changes = 0
+        self._recent: deque[int] = deque(maxlen=RECENT_EDITS)  # the fences of the last changes
         self._built = 0
         self._build: asyncio.Task[None] | None = None
         self._base = self.current
@@ -111,19 +113,22 @@ class FenceCatalogue:
         for fence in entries:
             known = self._fences.get(fence.key)
             if known is None or known.shape is not fence.shape:
-                self._changes += 1
-                self._edits[fence.shape.handle] = fence.shape
+                self._edit(fence.shape.handle, fence.shape)
             self._fences[fence.key] = self._by_handle[fence.shape.handle] = fence
             if known is not None and known.tags != fence.tags:
                 self._on_tags(fence.shape.handle)
+
+    def _edit(self, handle: int, shape: Fence | None) -> None:
+        self._changes += 1
+        self._recent.append(handle)
+        self._edits[handle] = shape
 
     def remove(self, fleet: str, fence_id: str) -> None:
         """Forget a fence, if it is there. In force only after `settled`."""
         fence = self._fences.pop((fleet, fence_id), None)
         if fence is None:
             return
-        self._changes += 1
-        self._edits[fence.shape.handle] = None
+        self._edit(fence.shape.handle, None)
         self._removed.append(fence.shape.handle)
         if len(self._removed) > KEPT_REMOVED:
             del self._by_handle[self._removed.popleft()]
@@ -154,7 +159,7 @@ class FenceCatalogue:
     async def _build_once(self) -> None:
         try:
             self._rest_on_rebuilt()
-            changes, edits = self._changes, dict(self._edits)
+            changes, recent, edits = self._changes, list(self._recent), dict(self._edits)
             if edits and self._is_quick(edits):
                 changed = [fence for fence in edits.values() if fence is not None]
                 removed = [handle for handle, fence in edits.items() if fence is None]
@@ -163,8 +168,11 @@ class FenceCatalogue:
                 self.current = await asyncio.to_thread(build_fence_set, self._shapes(), changes)
                 self._rebuilt = self.current, edits
                 self._rest_on_rebuilt()
+                if len(self.current) > FEW_FENCES:
+                    _log.info("fence_set_built", fences=len(self.current), bytes=self.current.nbytes)
             else:
                 self.current = replace(self._base, version=changes)
+            self.current = self.current.with_recent(recent)
             self._built = changes
         finally:
             self._build = None

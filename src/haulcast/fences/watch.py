@@ -34,7 +34,7 @@ class FenceWatch:
         batch: PositionBatch,
         now_ms: int,
     ) -> FenceEvents:
-        """What the fixes of a batch entered and left; a new fence set first re-evaluates every vehicle where it is.
+        """What the fixes of a batch entered and left; a new fence set first re-evaluates, where it is, every vehicle that the edit can touch.
 
         Args:
             fence_set: the fences in force.
@@ -45,9 +45,10 @@ class FenceWatch:
         """
         events = []
         if fence_set.version != self._version:
-            self._version = fence_set.version
             rows = np.flatnonzero(is_known).astype(np.int32)
-            events.append(refresh_fences(self.state, fence_set, rows, fleet_number[rows], now_ms))
+            fleets, since = fleet_number[rows], self._version
+            events.append(refresh_fences(self.state, fence_set, rows, fleets, now_ms, since, self._places))
+            self._version = fence_set.version
         hits = match_fences(
             fence_set, fleet_number[batch.row], batch.lat_deg, batch.lon_deg, self._places, batch.row
         )
