@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from geo.fence_area import Area, Circle, polygon_of
 from geo.fence_cover import boundary_rad, cover_fences, join_tries, settling_resolution
 from geo.kernels.cells import reach_box
-from geo.kernels.fence_cover import BLOCK, Shapes
+from geo.kernels.fence_cover import BLOCK, CHAPTER, Shapes
 from geo.kernels.fence_match import FenceTable
 from geo.kernels.geodesy import CIRCLE_COLUMNS, LEAST_RADIUS_M, describe_circle
 from geo.rings import block_bounds, ring_arrays
@@ -141,8 +141,6 @@ def _columns(fences: Iterable[Fence]) -> tuple[NDArray[np.int32], NDArray[np.int
 def _joined(first: Shapes, second: Shapes) -> Shapes:
     """The geometry of both, in this order."""
     vertices = np.concatenate([first.vertices, second.vertices])
-    # A block may hold vertices of both: those before it are whole.
-    whole = len(first.vertices) // BLOCK
     circle = np.where(second.circle >= 0, second.circle + len(first.circles), -1).astype(np.int32)
     return Shapes(
         vertices,
@@ -151,9 +149,18 @@ def _joined(first: Shapes, second: Shapes) -> Shapes:
         np.concatenate([first.circles, second.circles]),
         np.concatenate([first.circle, circle]),
         np.concatenate([first.bounds, second.bounds]),
-        np.concatenate([first.blocks[:whole], block_bounds(vertices[whole * BLOCK :], BLOCK)]),
+        _more_boxes(first.blocks, len(first.vertices), vertices, BLOCK),
+        _more_boxes(first.chapters, len(first.vertices), vertices, CHAPTER),
         np.concatenate([first.resolution, second.resolution]),
     )
+
+
+def _more_boxes(
+    boxes: NDArray[np.float64], count: int, vertices: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """The boxes of all vertices, of the first `count` of which they are known. One may hold vertices of both: those before it are whole."""
+    whole = count // size
+    return np.concatenate([boxes[:whole], block_bounds(vertices[whole * size :], size)])
 
 
 def _numbers(values: list[int], what: str) -> NDArray[np.int32]:
@@ -190,6 +197,7 @@ def _shapes(areas: Sequence[Area]) -> Shapes:
         circle,
         bounds,
         block_bounds(vertices, BLOCK),
+        block_bounds(vertices, CHAPTER),
         settling_resolution(length, segments),
     )
 

@@ -49,6 +49,9 @@ _ROUNDING_RAD = 1e-9
 BLOCK = 16
 """So many segments share a box in `Shapes.blocks`."""
 
+CHAPTER = 256
+"""So many segments share a box in `Shapes.chapters`: of a continent's coast, blocks alone would be thousands to look at."""
+
 
 class Shapes(NamedTuple):
     """All fences' geometry. The fields' shapes, f fences, v vertices, r rings, c circles, stand at each."""
@@ -60,6 +63,7 @@ class Shapes(NamedTuple):
     circle: NDArray[np.int32]  # [f] row in circles, -1 for polygons
     bounds: NDArray[np.float64]  # [f, 4] west, south, east, north
     blocks: NDArray[np.float64]  # [v / 16 + 1, 4] of vertices 16 b to 16 b + 16, the last included
+    chapters: NDArray[np.float64]  # [v / 256 + 1, 4] the same of more
     resolution: NDArray[np.int8]  # [f] from which on an entry may settle
 
 

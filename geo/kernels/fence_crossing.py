@@ -4,6 +4,7 @@ import math
 
 from numba import njit
 
+from geo.kernels.fence_blocks import next_block
 from geo.kernels.fence_cover import BLOCK, Shapes
 from geo.kernels.geodesy import circle_fraction, short_way
 from geo.kernels.orientation import orientation
@@ -44,14 +45,13 @@ def _polygon_fraction(
     shapes: Shapes, fence: int, x0: float, y0: float, x1: float, y1: float, last: bool, best: float
 ) -> float:
     """The first (or last) place on the path where a polygon's boundary is met, if it betters `best`; -1 is none yet."""
-    rings, vertices, blocks = shapes.rings, shapes.vertices, shapes.blocks
+    rings, vertices = shapes.rings, shapes.vertices
     west, east, south, north = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
     first_ring, stop_ring = shapes.first_ring[fence], shapes.first_ring[fence + 1]
     first, stop = rings[first_ring], rings[stop_ring]
-    for block in range(first // BLOCK, (stop - 1) // BLOCK + 1):
-        beside = (blocks[block, 0] > east) | (blocks[block, 2] < west)
-        if beside | (blocks[block, 1] > north) | (blocks[block, 3] < south):
-            continue
+    stop_block = (stop - 1) // BLOCK + 1
+    block = next_block(shapes, first // BLOCK, stop_block, west, south, east, north)
+    while block < stop_block:
         start = max(first, block * BLOCK)
         ring = ring_at(rings, first_ring, stop_ring, start)
         bx, by = vertices[start, 0], vertices[start, 1]
@@ -66,6 +66,7 @@ def _polygon_fraction(
             met = _segment_fraction(x0, y0, x1, y1, ax, ay, bx, by, last)
             if met >= 0.0 and (best < 0.0 or (met > best) == last):
                 best = met
+        block = next_block(shapes, block + 1, stop_block, west, south, east, north)
     return best
 
 

@@ -4,6 +4,7 @@ import math
 
 from numba import njit
 
+from geo.kernels.fence_blocks import next_block
 from geo.kernels.fence_cover import BLOCK, Shapes
 from geo.kernels.geodesy import A_M, E2, LAT, LON, RADIUS, geodesic_distance_m
 from geo.kernels.rings import ring_at
@@ -28,19 +29,15 @@ def _reaches(ax: float, ay: float, bx: float, by: float, reach_m: float) -> bool
 
 @njit(cache=True, nogil=True)
 def _is_ring_within(shapes: Shapes, fence: int, lat: float, lon: float, reach_m: float) -> bool:
-    rings, vertices, blocks = shapes.rings, shapes.vertices, shapes.blocks
+    rings, vertices = shapes.rings, shapes.vertices
     east_m, north_m = _metres_per_degree(lat)
     wide, high = reach_m / east_m, reach_m / north_m
     first_ring, stop_ring = shapes.first_ring[fence], shapes.first_ring[fence + 1]
     first, stop = rings[first_ring], rings[stop_ring]
-    for block in range(first // BLOCK, (stop - 1) // BLOCK + 1):
-        if (
-            blocks[block, 0] > lon + wide
-            or blocks[block, 2] < lon - wide
-            or blocks[block, 1] > lat + high
-            or blocks[block, 3] < lat - high
-        ):
-            continue
+    box = lon - wide, lat - high, lon + wide, lat + high
+    stop_block = (stop - 1) // BLOCK + 1
+    block = next_block(shapes, first // BLOCK, stop_block, *box)
+    while block < stop_block:
         start = max(first, block * BLOCK)
         ring = ring_at(rings, first_ring, stop_ring, start)
         for i in range(start, min(stop, (block + 1) * BLOCK)):
@@ -51,6 +48,7 @@ def _is_ring_within(shapes: Shapes, fence: int, lat: float, lon: float, reach_m:
             bx, by = (vertices[i + 1, 0] - lon) * east_m, (vertices[i + 1, 1] - lat) * north_m
             if _reaches(ax, ay, bx, by, reach_m):
                 return True
+        block = next_block(shapes, block + 1, stop_block, *box)
     return False
 
 
