@@ -8,7 +8,7 @@ indexes behind the others', again by ascending handle, and their own trie; those
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,9 @@ from geo.kernels.geodesy import CIRCLE_COLUMNS, LEAST_RADIUS_M, describe_circle
 from geo.rings import block_bounds, ring_arrays
 
 __all__ = ["Area", "Circle", "Fence", "FenceSet", "build_fence_set", "edit_fence_set"]
+
+NEVER = 2**62
+"""A version that no set reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class FenceSet:
     | version | the builder's number; grows by one with every edit of a fence |
     | handles | int32[f]: index in the set -> handle; the first b ascend, and the rest do |
     | fleet_number | int32[f] |
+    | since | int64[f]: the version with which the fence came to be as it is |
     | shapes | geometry of all, which the kernels read |
     | table | the trie of the first b fences |
     | is_gone | bool[b]: was deleted, or is among the edited ones now |
@@ -55,6 +59,7 @@ class FenceSet:
     version: int
     handles: NDArray[np.int32]
     fleet_number: NDArray[np.int32]
+    since: NDArray[np.int64]
     shapes: Shapes
     table: FenceTable
     is_gone: NDArray[np.bool_]
@@ -83,20 +88,47 @@ class FenceSet:
         """Memory of all arrays; those that are shared count once."""
         return sum({id(array): array.nbytes for array in _arrays(self)}.values())
 
+    def since_of(self, handles: NDArray[np.int32]) -> NDArray[np.int64]:
+        """int64: the version with which each of these fences came to be as it is; NEVER: it is not in the set."""
+        built = len(self.is_gone)
+        found = np.full(len(handles), NEVER, np.int64)
+        for begin, end in ((0, built), (built, len(self.handles))):
+            if begin < end:
+                index = begin + np.searchsorted(self.handles[begin:end], handles).clip(max=end - begin - 1)
+                is_here = self.handles[index] == handles
+                if begin == 0:
+                    is_here &= ~self.is_gone[index]
+                found[is_here] = self.since[index[is_here]]
+        return found
 
-def build_fence_set(fences: Iterable[Fence], version: int) -> FenceSet:
+
+def build_fence_set(
+    fences: Iterable[Fence], version: int, since: Mapping[int, int] | None = None
+) -> FenceSet:
     """The set of these fences.
+
+    Args:
+        fences: of all fleets.
+        version: of the set.
+        since: by handle, the version with which a fence came to be as it is; those not named are new in this set.
 
     Raises:
         ValueError: a handle twice, or a handle or fleet number outside [0, 2^31).
     """
     handles, fleets, shapes = _columns(fences)
     table = _table(shapes, fleets, np.arange(len(handles), dtype=np.int32))
-    return _frozen(FenceSet(version, handles, fleets, shapes, table, np.zeros(len(handles), np.bool_)))
+    versions = _since(handles, since or {}, version)
+    return _frozen(
+        FenceSet(version, handles, fleets, versions, shapes, table, np.zeros(len(handles), np.bool_))
+    )
 
 
 def edit_fence_set(
-    built: FenceSet, changed: Iterable[Fence], removed: Iterable[int], version: int
+    built: FenceSet,
+    changed: Iterable[Fence],
+    removed: Iterable[int],
+    version: int,
+    since: Mapping[int, int] | None = None,
 ) -> FenceSet:
     """A built set with some fences added or changed (which keep their handles) and some removed.
 
@@ -107,6 +139,7 @@ def edit_fence_set(
         changed: the new ones, and the new form of those that `built` has.
         removed: handles; those that `built` does not have do not matter.
         version: of the result.
+        since: as for `build_fence_set`, of the changed ones.
 
     Raises:
         ValueError: as `build_fence_set`.
@@ -120,6 +153,7 @@ def edit_fence_set(
             version,
             np.concatenate([built.handles, handles]),
             fleets,
+            np.concatenate([built.since, _since(handles, since or {}, version)]),
             shapes,
             built.table,
             np.isin(built.handles, np.concatenate([handles, np.array([*removed], np.int32)])),
@@ -136,6 +170,10 @@ def _columns(fences: Iterable[Fence]) -> tuple[NDArray[np.int32], NDArray[np.int
     if (np.diff(handles) == 0).any():
         raise ValueError(f"fence handle {handles[:-1][np.diff(handles) == 0][0]} occurs twice")
     return handles, fleets, _shapes([fence.area for fence in rows])
+
+
+def _since(handles: NDArray[np.int32], since: Mapping[int, int], version: int) -> NDArray[np.int64]:
+    return np.array([since.get(handle, version) for handle in handles.tolist()], np.int64)
 
 
 def _joined(first: Shapes, second: Shapes) -> Shapes:
@@ -227,7 +265,13 @@ def _table(shapes: Shapes, fleet_number: NDArray[np.int32], members: NDArray[np.
 
 
 def _arrays(fence_set: FenceSet) -> Iterator[NDArray[Any]]:
-    yield from (fence_set.handles, fence_set.fleet_number, fence_set.is_gone, fence_set.recent)
+    yield from (
+        fence_set.handles,
+        fence_set.fleet_number,
+        fence_set.since,
+        fence_set.is_gone,
+        fence_set.recent,
+    )
     yield from fence_set.shapes
     yield from fence_set.table
     yield from fence_set.edited or ()

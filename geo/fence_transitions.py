@@ -84,6 +84,23 @@ class FenceState:
             states.entered_ms[row, slot],
         )
 
+    def taken(self, rows: NDArray[np.integer]) -> "FenceState":
+        """A copy of these vehicles, in this order."""
+        copy = FenceState(self.next_visit)
+        copy.states = kernel.States(*(column[rows] for column in self.states))
+        return copy
+
+    def put(self, rows: NDArray[np.integer], other: "FenceState") -> None:
+        """Let be known of these vehicles what `other` knows of its own, in this order."""
+        slots = other.states.handle.shape[1]
+        self.ensure_slots(slots)
+        columns: Iterator[tuple[NDArray[Any], NDArray[Any]]] = zip(self.states, other.states, strict=True)
+        for column, values in columns:
+            if column.ndim == 1:
+                column[rows] = values
+            else:
+                column[rows, :slots] = values
+
     def restore(
         self,
         rows: NDArray[np.int32],
@@ -131,6 +148,7 @@ def find_transitions(
     lon_deg: NDArray[np.float64],
     hits: FenceHits,
     accuracy_m: NDArray[np.floating] | None = None,
+    begin: int = 0,
 ) -> FenceEvents:
     """Enters and exits of fixes, in order; of one vehicle there may be several. Updates `state`.
 
@@ -146,6 +164,7 @@ def find_transitions(
         lon_deg: float64[n].
         hits: from `match_fences` for these fixes.
         accuracy_m: float64[n], NaN or 0 where unknown; without it, all are.
+        begin: the first fix to look at; those before it have been.
     """
     state.ensure_rows(int(row.max(initial=-1)) + 1)
     accuracy = np.zeros(len(row)) if accuracy_m is None else accuracy_m
@@ -158,7 +177,7 @@ def find_transitions(
         as_column(hits.offsets, np.int64),
         as_column(hits.fence, np.int32),
     )
-    parts, done = [], 0
+    parts, done = [], begin
     while True:
         whole, places, state.next_visit, done = kernel.find(
             state.states, _fences(fence_set), *columns, done, state.next_visit

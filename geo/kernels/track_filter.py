@@ -77,7 +77,7 @@ def distance_m(lat_a_deg: float, lon_a_deg: float, lat_b_deg: float, lon_b_deg: 
 
 
 @njit(cache=True, nogil=True)
-def _is_plausible(
+def is_plausible(
     time_a: int,
     lat_a: float,
     lon_a: float,
@@ -240,11 +240,11 @@ def filter_fixes(
         if reasons & OUT_OF_ORDER:
             taken = _take(t, i, seq[i], True, taken, order, is_late)
             continue
-        follows = t.newest_ms == NEVER_MS or _is_plausible(
+        follows = t.newest_ms == NEVER_MS or is_plausible(
             t.newest_ms, t.newest_lat, t.newest_lon, t.newest_accuracy, time, lat, lon, accuracy, limits
         )
         has_held = t.held_source != NO_SOURCE
-        agrees = has_held and _is_plausible(
+        agrees = has_held and is_plausible(
             t.held_ms, t.held_lat, t.held_lon, t.held_accuracy, time, lat, lon, accuracy, limits
         )
         if not follows and not agrees:

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from geo import fence_match, fence_passes, fence_transitions, fix_text, proximity, track_filter
+from geo import fence_match, fence_passes, fence_transitions, fix_text, late_fixes, proximity, track_filter
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Reason
 from haulcast import clock, status_api
@@ -74,7 +74,8 @@ class Hub:
         self.settings = settings
         self._tokens = TokenBook(read_or_make_secret(settings))
         self._rows = VehicleRows()
-        self._state = HubState(FenceWatch(first_visit=clock.epoch_ms() * 1000))
+        first_visit, window_ms = clock.epoch_ms() * 1000, int(settings.late_window_s * 1000)
+        self._state = HubState(FenceWatch(first_visit, settings.late_fixes, window_ms))
         self._inbox = Inbox(settings.inbox_bytes)
         self._is_warm = False
 
@@ -273,6 +274,7 @@ class Hub:
             "fixes": counters.fixes,
             "accepted": counters.accepted,
             "late": counters.late,
+            **self._state.fences.late_counters,
             "refused": counters.refused,
             "held": len(self._state.track.held()),
             "refused_by_reason": {
@@ -369,6 +371,7 @@ def warm_up() -> None:
         track_filter,
         fence_match,
         fence_transitions,
+        late_fixes,
         fence_passes,
         proximity,
         live_fan_out,

@@ -99,6 +99,19 @@ class Settings:
         2_000.0, "a fix that admits a larger error is refused", least=1, most=1e6
     )
 
+    late_fixes: int = _setting(
+        256,
+        "fixes kept of each vehicle in memory (32 bytes each), so that late ones correct its visits; 0: they don't",
+        least=0,
+        most=65_536,
+    )
+    late_window_s: float = _setting(
+        600.0,
+        "how late a fix may be and still correct visits, if its vehicle has sent no more than 3/8 of late_fixes since",
+        least=1,
+        most=86_400,
+    )
+
     cluster_below_zoom: float = _setting(7.0, "below it a view gets H3 aggregates", least=0, most=24)
     view_rate_hz: float = _setting(50.0, "highest rate a subscriber gets", least=0.1, most=1000)
     cluster_rate_hz: float = _setting(2.0, "highest rate of aggregates", least=0.05, most=50)

@@ -56,10 +56,10 @@ async def test_changes_during_a_build_share_the_next(monkeypatch) -> None:
     builds, go = [], threading.Event()
     build = catalogue_module.build_fence_set
 
-    def slow_build(fences, version):
+    def slow_build(fences, version, since):
         builds.append(len(fences))
         go.wait(10)
-        return build(fences, version)
+        return build(fences, version, since)
 
     swaps = []
     catalogue = _catalogue(lambda: swaps.append(len(catalogue.current)))
@@ -94,7 +94,7 @@ async def test_a_failed_build_is_told_and_tried_again(monkeypatch) -> None:
     """Who waits hears of it, the old set stays, and the next wait builds anew."""
     catalogue = _catalogue()
 
-    def broken(_fences, _version):
+    def broken(_fences, _version, _since):
         raise MemoryError
 
     with monkeypatch.context() as patched:
@@ -206,10 +206,10 @@ async def test_a_large_edit_while_the_layer_is_dissolved_is_kept(monkeypatch) ->
     monkeypatch.setattr(catalogue_module, "GROWN_EDITS", 1)
     late, build = threading.Event(), catalogue_module.build_fence_set
 
-    def late_at_second(fences, version):
+    def late_at_second(fences, version, since):
         if version == 9:
             late.wait(10)
-        return build(fences, version)
+        return build(fences, version, since)
 
     catalogue = _catalogue()
     await catalogue.put_all("acme", [(f"f{i}", "", AREA, ()) for i in range(8)])

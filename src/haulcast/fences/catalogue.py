@@ -75,6 +75,7 @@ class FenceCatalogue:
         self._built = 0
         self._build: asyncio.Task[None] | None = None
         self._base = self.current
+        self._since: dict[int, int] = {}  # by handle, the change with which a fence came to be as it is
         self._edits: dict[int, Fence | None] = {}  # what `_base` lacks, by handle; None: removed
         self._dissolving: asyncio.Task[None] | None = None
         self._rebuilt: tuple[FenceSet, dict[int, Fence | None]] | None = None
@@ -122,6 +123,10 @@ class FenceCatalogue:
         self._changes += 1
         self._recent.append(handle)
         self._edits[handle] = shape
+        if shape is None:
+            self._since.pop(handle, None)
+        else:
+            self._since[handle] = self._changes
 
     def remove(self, fleet: str, fence_id: str) -> None:
         """Forget a fence, if it is there. In force only after `settled`."""
@@ -163,9 +168,11 @@ class FenceCatalogue:
             if edits and self._is_quick(edits):
                 changed = [fence for fence in edits.values() if fence is not None]
                 removed = [handle for handle, fence in edits.items() if fence is None]
-                self.current = await asyncio.to_thread(edit_fence_set, self._base, changed, removed, changes)
+                self.current = await asyncio.to_thread(
+                    edit_fence_set, self._base, changed, removed, changes, self._since
+                )
             elif edits:
-                self.current = await asyncio.to_thread(build_fence_set, self._shapes(), changes)
+                self.current = await asyncio.to_thread(build_fence_set, self._shapes(), changes, self._since)
                 self._rebuilt = self.current, edits
                 self._rest_on_rebuilt()
                 if len(self.current) > FEW_FENCES:
@@ -190,7 +197,7 @@ class FenceCatalogue:
         """Build all that is in force into one set; the next edits, or nothing, are put on top of that."""
         try:
             before, edits = self._base, dict(self._edits)
-            base = await asyncio.to_thread(build_fence_set, self._shapes(), self._changes)
+            base = await asyncio.to_thread(build_fence_set, self._shapes(), self._changes, self._since)
             if self._base is not before:  # a large edit was quicker, and its set has more than this one
                 return
             self._rebuilt = base, edits

@@ -119,11 +119,15 @@ class TickLoop:
                     tick=result.tick,
                 )
         self.counters.count(len(batch), result, self._monotonic_s() - started_s)
-        if len(self._inbox):
+        if self._is_waiting:
             self._next_s = started_s
             self.wake()
 
     def finish(self) -> None:
         """Step until nothing waits; for the end."""
-        while len(self._inbox):
+        while self._is_waiting:
             self.tick()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return len(self._inbox) > 0 or self._state.fences.is_waiting

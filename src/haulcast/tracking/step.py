@@ -77,7 +77,10 @@ def step(
         if filtered.is_late.any()
         else filtered.accepted
     )
-    events = state.fences.watch(fence_set, state.fleet_number, state.last.is_known, in_order, now_ms)
+    late = filtered.accepted.take(np.flatnonzero(filtered.is_late)) if filtered.is_late.any() else None
+    events = state.fences.watch(
+        fence_set, state.fleet_number, state.last.is_known, in_order, now_ms, limits, late
+    )
     moved_rows = state.last.keep(in_order)
     return StepResult(
         tick=state.tick,
