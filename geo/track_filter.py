@@ -64,6 +64,16 @@ class FilterResult:
     is_late: NDArray[np.bool_]
     refused: Refusals
 
+    @property
+    def in_order(self) -> PositionBatch:
+        """The fixes taken that are newer than those before."""
+        return self.accepted.take(np.flatnonzero(~self.is_late)) if self.is_late.any() else self.accepted
+
+    @property
+    def late(self) -> PositionBatch | None:
+        """The others that were taken; None: there are none."""
+        return self.accepted.take(np.flatnonzero(self.is_late)) if self.is_late.any() else None
+
 
 class TrackState:
     """What the filter knows of each vehicle: newest fix, sequences taken, the held fix, the token bucket."""

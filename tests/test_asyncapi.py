@@ -107,11 +107,26 @@ def test_event_kinds_and_causes_are_those_of_the_code() -> None:
     )
 
 
+def test_the_page_explains_each_kind_of_event_and_each_cause() -> None:
+    """The table of events and the sentence on causes name what the code has."""
+    table = PROTOCOL[PROTOCOL.index("| `event` |") :].split("\n\n")[0]
+    rows = "".join(re.findall(r"^\| (`[^|]+)\|", table, re.MULTILINE)[1:])
+    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(event_lane.KINDS)
+    sentence = PROTOCOL[PROTOCOL.index("`cause` is ") :].split(". ")[0]
+    assert re.findall(r"`(\w+)`\s\(", sentence) == list(event_lane.CAUSES)
+
+
 def test_device_error_codes_are_the_same_on_the_page_and_in_the_schema() -> None:
     """Both list the same codes of a device connection's errors."""
     payload = read_asyncapi()["components"]["messages"]["deviceError"]["payload"]
     sentence = PROTOCOL[PROTOCOL.index("Error codes of a device connection:") :].split(".")[0]
     assert payload["properties"]["code"]["enum"] == re.findall(r"`(\w+)`", sentence)
+
+
+_EVENT = {
+    "type": "event", "offset": 1, "cause": "moved", "vehicle": "a", "time_ms": 1, "lat": 1, "lon": 1, "fix_time_ms": 1,
+    "rule": "r", "rule_name": "R",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -126,6 +141,10 @@ def test_device_error_codes_are_the_same_on_the_page_and_in_the_schema() -> None
         ("fromLive", {"type": "subscribe", "bbox": [0, -91, 1, 1]}),
         ("toLive", {"type": "resumed", "epoch": "k", "offset": 1}),
         ("toLive", {"type": "hello"}),
+        ("toLive", {**_EVENT, "event": "overspeed", "fence": "f", "name": "F"}),
+        ("toLive", {**_EVENT, "event": "near", "other": "b", "distance_m": 1.0, "fence": "f"}),
+        ("toLive", {**_EVENT, "event": "enter", "visit": 1, "fence": "f", "name": "F", "entered_ms": 1}),
+        ("toLive", {**_EVENT, "event": "dwell", "visit": 1, "fence": "f", "name": "F"}),
     ],
 )
 def test_a_wrong_frame_is_no_message(

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,9 @@ from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.rules import rule_api
 from haulcast.rules.rule_book import RuleBook
 from haulcast.rules.rule_edits import rule_edits
+from haulcast.rules.rule_scope import RuleScope
 from haulcast.rules.rule_store_postgres import PostgresRuleStore
+from haulcast.rules.rule_watch import RuleWatch
 from haulcast.settings import Settings
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState, StepResult
@@ -64,6 +66,7 @@ log = structlog.get_logger("haulcast.hub")
 WEB = Path(__file__).parent / "live_map" / "web"
 BACKLOG = 2048
 HOLD_SWEEP_S = 1.0
+RULE_CLOCK_S = 1.0
 LOAD_WINDOW_S = 0.5
 
 
@@ -75,7 +78,10 @@ class Hub:
         self._tokens = TokenBook(read_or_make_secret(settings))
         self._rows = VehicleRows()
         first_visit, window_ms = clock.epoch_ms() * 1000, int(settings.late_window_s * 1000)
-        self._state = HubState(FenceWatch(first_visit, settings.late_fixes, window_ms))
+        self._state = HubState(
+            FenceWatch(first_visit, settings.late_fixes, window_ms),
+            RuleWatch(RuleScope(self._fence_facts, self._vehicle_facts)),
+        )
         self._inbox = Inbox(settings.inbox_bytes)
         self._is_warm = False
 
@@ -113,7 +119,7 @@ class Hub:
             host, port = self.settings.host, self.settings.hub_port
             with _address("hub_port", host, port):
                 fast = await serve_fast_socket(host, port, self.settings, self._door)
-            for chore in (self._summarise(), self._give_up_held(), self._watch_load()):
+            for chore in (self._summarise(), self._give_up_held(), self._watch_load(), self._watch_time()):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
                 "ready",
@@ -137,12 +143,12 @@ class Hub:
         self._vehicle_edits = await stack.enter_async_context(
             vehicle_edits(PostgresVehicleStore(database), self._vehicle_tags)
         )
-        self._rule_book = RuleBook(on_change=self._on_rules_changed)
+        self._rule_book = RuleBook(on_change=self._wake)
         self._rule_edits = await stack.enter_async_context(
             rule_edits(PostgresRuleStore(database), self._rule_book)
         )
         self._catalogue = FenceCatalogue(
-            self._rows.fleet_number_of, on_swap=self._on_fences_changed, on_tags=self._on_fence_tags
+            self._rows.fleet_number_of, on_swap=self._wake, on_tags=self._on_fence_tags
         )
         self._fence_edits = await stack.enter_async_context(
             fence_edits(PostgresFenceStore(database), self._catalogue)
@@ -159,13 +165,14 @@ class Hub:
         self._fan_out = FanOut(
             self.settings, self._state.last, self._rows, epoch=secrets.token_hex(6),
             fence_label=lambda handle: (self._catalogue.id_of(handle), self._catalogue.name_of(handle)),
+            rule_label=self._state.rules.label,
             now_ms=clock.epoch_ms, call_later=loop.call_later,
         )  # fmt: skip
         self._loop = TickLoop(
             self._state, self._inbox,
             limits=FilterLimits(*(getattr(self.settings, name) for name in FilterLimits._fields)),
             tick_ms=self.settings.tick_ms, step_fixes=self.settings.step_fixes,
-            decode=self._decode, fence_set=lambda: self._catalogue.current,
+            decode=self._decode, fence_set=lambda: self._catalogue.current, rule_set=lambda: self._rule_book.current,
             listeners=[self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
         )  # fmt: skip
@@ -184,6 +191,17 @@ class Hub:
     def _live_session(self, admission: Admission) -> SocketSession:
         return LiveSession(self._fan_out, self.settings, admission)
 
+    def _fence_facts(self, handle: int) -> tuple[str, str, Collection[str]]:
+        return (
+            self._catalogue.fleet_of(handle),
+            self._catalogue.id_of(handle),
+            self._catalogue.tags_of(handle),
+        )
+
+    def _vehicle_facts(self, row: int) -> tuple[str, str, Collection[str]]:
+        fleet, vehicle = self._rows.fleet_of(row), self._rows.vehicle_of[row]
+        return fleet, vehicle, self._vehicle_tags.tags_of(fleet, vehicle)
+
     def _row_of(self, fleet: str, vehicle: str) -> int:
         row = self._rows.row_of(fleet, vehicle)
         self._state.ensure_rows(len(self._rows), self._rows.fleet_number)
@@ -199,21 +217,19 @@ class Hub:
         has_late = bool(result.is_late.any())
         self._sessions.on_taken(np.unique(result.accepted.row) if has_late else result.moved_rows)
 
-    def _on_fences_changed(self) -> None:
-        if self._is_warm:  # before, the stored fences are being read, and nothing ticks yet
+    def _wake(self) -> None:
+        if self._is_warm:  # before, what is stored is being read, and nothing ticks yet
             self._loop.wake()
 
-    def _on_rules_changed(self) -> None:
-        if self._is_warm:
-            self._loop.wake()
+    def _on_fence_tags(self, handle: int) -> None:
+        self._state.rules.touch_fence(handle)
+        self._wake()
 
-    def _on_fence_tags(self, _handle: int) -> None:
-        if self._is_warm:
-            self._loop.wake()
-
-    def _on_vehicle_tags(self, _fleet: str, _vehicle: str) -> None:
-        if self._is_warm:
-            self._loop.wake()
+    def _on_vehicle_tags(self, fleet: str, vehicle: str) -> None:
+        row = self._rows.find(fleet, vehicle)
+        if row is not None:
+            self._state.rules.touch_vehicle(row)
+        self._wake()
 
     def _on_device_gone(self, row: int) -> None:
         self._loop.counters.count_refused(self._state.track.give_up_held(np.array([row])))
@@ -229,6 +245,7 @@ class Hub:
             self._sessions.disconnect(row, CloseCode.DELETED, "this vehicle was deleted")
             self._state.last.forget(row)
             self._state.fences.forget(row)
+            self._state.rules.forget(row)
             self._fan_out.forget(row)
             self._checkpoints.forget(row)
 
@@ -309,6 +326,13 @@ class Hub:
             )
             self._loop.counters.count_refused(refused)
             self._sessions.on_refused(refused)
+
+    async def _watch_time(self) -> None:
+        """Step when time alone may make a rule fire: no fix may come."""
+        while True:
+            await asyncio.sleep(RULE_CLOCK_S)
+            if self._state.rules.is_waiting:
+                self._loop.wake()
 
     async def _summarise(self) -> None:
         """One line each interval in which something happened."""

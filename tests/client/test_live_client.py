@@ -215,6 +215,34 @@ async def test_after_a_cut_it_resumes_subscribes_and_sees_each_event_once() -> N
     assert heard[1] == [{"type": "resume", "epoch": "e1", "offset": 3}, {**wanted, "bbox": [1, 2, 3, 4]}]
 
 
+async def test_an_event_of_a_rule_has_what_it_says_and_none_of_the_rest() -> None:
+    """A proximity has another vehicle and no fence; `fields` is the whole message."""
+    said = {
+        "type": "event", "offset": 1, "event": "near", "cause": "moved", "rule": "convoy", "rule_name": "Convoy", "visit": 9,
+        "vehicle": "a", "other": "b", "time_ms": 5, "lat": 1.0, "lon": 2.0, "fix_time_ms": 4, "distance_m": 412.7,
+    }  # fmt: skip
+
+    async def live(socket: Any) -> None:
+        await socket.send(welcome())
+        await socket.recv()
+        await socket.send(json.dumps(said))
+        await socket.wait_closed()
+
+    async with small_hub(live=live) as hub, LiveClient(hub.url, viewer) as client:
+        client.subscribe(VIEW)
+        heard = await until(client, Event)
+    assert (heard.rule, heard.rule_name, heard.other, heard.distance_m, heard.fields) == (
+        "convoy", "Convoy", "b", 412.7, said,
+    )  # fmt: skip
+    assert (heard.fence, heard.name, heard.speed_mps, heard.entered_ms, heard.left_ms) == (
+        "",
+        "",
+        None,
+        None,
+        None,
+    )
+
+
 async def test_a_gap_is_said_and_the_stream_goes_on() -> None:
     """When the hub no longer has the events in between (or has restarted), an EventGap stands in their place."""
     connections = 0

@@ -6,7 +6,7 @@ from math import nan
 from rich.console import Console
 
 from haulcast.client import Cluster, Connection, Event, LiveClient, Vehicle
-from haulcast.commands.watch import Seen, table_of
+from haulcast.commands.watch import Seen, lines_of, table_of
 
 
 def shown(live: LiveClient, seen: Seen) -> str:
@@ -40,3 +40,32 @@ def test_clusters_have_a_table_of_their_own() -> None:
     live.clusters.update(small=Cluster(1, 1, 2, nan), large=Cluster(1, 1, 31, 9.0))
     text = shown(live, Seen())
     assert text.index("large") < text.index("small")
+
+
+def test_an_event_of_a_rule_is_a_line_with_its_rule_and_the_other_vehicle() -> None:
+    """Fields apart by tabs, empty where they do not apply; the table names the other vehicle when there is no fence."""
+    said = Event(
+        "e",
+        1,
+        "near",
+        "moved",
+        1,
+        "new",
+        "",
+        "",
+        0,
+        0,
+        0,
+        1,
+        None,
+        {},
+        rule="convoy",
+        other="mid",
+        distance_m=400.0,
+    )
+    (line,) = lines_of(said)
+    assert line.split("\t")[3:] == ["near", "", "", "convoy", "mid"]
+    live, seen = LiveClient("ws://nowhere", "token"), Seen()
+    live.vehicles["new"] = Vehicle(11_000, 37.5, -122.5, nan, nan)
+    seen.note(said)
+    assert "near mid" in shown(live, seen)

@@ -179,7 +179,7 @@ async def test_the_set_in_force_knows_what_was_edited(monkeypatch) -> None:
     """Since each version the changed, new and removed fences are named, whether they became a layer, a new set or were taken back; a rename is none."""
     monkeypatch.setattr(catalogue_module, "FEW_FENCES", 5)
     catalogue = _catalogue()
-    await catalogue.put_all("acme", [(f"f{i}", "", AREA) for i in range(10)])
+    await catalogue.put_all("acme", [(f"f{i}", "", AREA, ()) for i in range(10)])
     await catalogue.settled()
     assert catalogue.current.edited_since(-1) is None
     assert catalogue.current.edited_since(0).tolist() == list(range(10))
@@ -191,11 +191,13 @@ async def test_the_set_in_force_knows_what_was_edited(monkeypatch) -> None:
     catalogue.put("acme", "new", "", AREA)
     await catalogue.settled()
     assert catalogue.current.edited_since(seen).tolist() == [3, 8, 10]
-    await catalogue.put_all("acme", [(f"g{i}", "", AREA) for i in range(40)])
+    await catalogue.put_all("acme", [(f"g{i}", "", AREA, ()) for i in range(40)])
     await catalogue.settled()
     assert catalogue.current.edited is None
     assert catalogue.current.edited_since(seen + 3).tolist() == list(range(11, 51))
-    await catalogue.put_all("acme", [(f"h{i}", "", AREA) for i in range(catalogue_module.RECENT_EDITS + 1)])
+    await catalogue.put_all(
+        "acme", [(f"h{i}", "", AREA, ()) for i in range(catalogue_module.RECENT_EDITS + 1)]
+    )
     await catalogue.settled()
     assert catalogue.current.edited_since(seen + 43) is None
 

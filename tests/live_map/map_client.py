@@ -242,7 +242,7 @@ class MapHub:
         self.rows, self.positions = VehicleRows(), LastPositions()
         self.fan_out = FanOut(
             self.settings, self.positions, self.rows, epoch=EPOCH, fence_label=lambda handle: (f"f{handle}", f"Fence {handle}"),
-            now_ms=self.clock.now_ms, call_later=self.clock.call_later,
+            rule_label=lambda number: (f"r{number}", f"Rule {number}"), now_ms=self.clock.now_ms, call_later=self.clock.call_later,
         )  # fmt: skip
 
     def client(self, fleet="acme", **options):

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from map_client import EPOCH, WORLD, MapHub
 
+from geo.fence_events import NONE, Cause, Kind, fence_events
 from haulcast.doors.close_codes import CloseCode
 from haulcast.live_map.event_log import EventLog
 
@@ -34,6 +35,48 @@ def test_an_event_says_what_the_protocol_says(hub):
     assert client.events[1] == client.events[0] | {
         "offset": 2, "event": "exit", "visit": 1790000000000002, "entered_ms": now - 900,
     }  # fmt: skip
+
+
+SAID = {
+    "dwell": ({"kind": Kind.DWELL, "cause": Cause.TIMER, "rule": 5, "entered_ms": 7}, {"entered_ms": 7}),
+    "cross": ({"kind": Kind.CROSS, "rule": 5, "entered_ms": 7, "left_ms": 100}, {"entered_ms": 7}),
+    "overspeed": ({"kind": Kind.OVERSPEED, "rule": 5, "entered_ms": 7, "value": 9.314}, {"entered_ms": 7, "speed_mps": 9.31}),
+    "overspeed, in doubt": ({"kind": Kind.OVERSPEED, "rule": 5, "visit": NONE, "value": 9.0}, {"speed_mps": 9.0}),
+    "unauthorised": ({"kind": Kind.UNAUTHORISED, "cause": Cause.SCHEDULE, "rule": 5, "entered_ms": 7}, {"entered_ms": 7}),
+    "near": ({"kind": Kind.NEAR, "rule": 5, "other": 1, "value": 412.7, "handle": NONE}, {"other": "b", "distance_m": 412.7}),
+    "apart": ({"kind": Kind.APART, "cause": Cause.RULE_CHANGED, "rule": 5, "other": 1, "value": 600.0, "handle": NONE}, {"other": "b", "distance_m": 600.0}),
+    "enter": ({"kind": Kind.ENTER, "cause": Cause.LATE, "rule": 5, "entered_ms": 100}, {}),
+    "corrected": ({"kind": Kind.CORRECTED, "cause": Cause.LATE, "entered_ms": 7}, {"entered_ms": 7, "left_ms": None}),
+    "corrected, ended": ({"kind": Kind.CORRECTED, "cause": Cause.LATE, "entered_ms": 7, "left_ms": 9}, {"entered_ms": 7, "left_ms": 9}),
+    "withdrawn": ({"kind": Kind.WITHDRAWN, "cause": Cause.LATE, "entered_ms": 7}, {"entered_ms": 7}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_each_kind_of_event_says_what_applies_and_nothing_else(hub, name, wire_schema):
+    """Rule and label, the other vehicle, speed or distance, the visit's times; as docs/asyncapi.yaml has it."""
+    columns, wanted = SAID[name]
+    client = hub.client()
+    client.subscribe(WORLD)
+    for vehicle in ("a", "b"):
+        hub.rows.row_of("acme", vehicle)
+    columns = {"cause": Cause.MOVED, "handle": 3, "visit": 44, **columns}
+    place = {"time_ms": 100, "lat_deg": 37.5, "lon_deg": -122.0, "fix_time_ms": 90}
+    hub.place({}, fence_events(row=[0], **place, **columns))
+    hub.settle(client)
+    (event,) = client.events
+    assert wire_schema("event").validate(event) == "event"
+    expected = {
+        "type": "event", "offset": 1, "event": name.partition(",")[0], "cause": columns["cause"].name.lower(), "vehicle": "a",
+        "time_ms": 100, "lat": 37.5, "lon": -122.0, "fix_time_ms": 90, **wanted,
+    }  # fmt: skip
+    if "rule" in columns:
+        expected |= {"rule": "r5", "rule_name": "Rule 5"}
+    if columns["handle"] != NONE:
+        expected |= {"fence": "f3", "name": "Fence 3"}
+    if columns["visit"] != NONE:
+        expected |= {"visit": 44}
+    assert event == expected
 
 
 def test_offsets_are_of_the_fleet(hub):

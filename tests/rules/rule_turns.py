@@ -92,8 +92,6 @@ class Conversation:
             batch, facts, hits, self.fence_set, self.fleet_number, self.last, self.state, 0, self.now_ms
         )
         telling = Telling(facts, self.scope.rules)
-        for index in range(len(facts)):
-            telling.fact(index)
         self._look(turn, telling)
         self.last.keep(batch)
         return telling.events()

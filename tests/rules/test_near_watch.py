@@ -22,6 +22,10 @@ HALF_DAY = DAY_MS // 2
 KM = 1 / 111.3  # degrees of longitude at the equator, nearly
 
 
+def open_pairs(watch: NearWatch, rows: int = 1_000) -> list[OpenPair]:
+    return [pair for row in range(rows) for pair in watch.pairs_of(row)]
+
+
 def vehicles(*ids: str, tags: tuple[str, ...] = ()) -> Selection:
     return Selection(frozenset(ids), frozenset(tags))
 
@@ -107,12 +111,12 @@ def test_a_new_rule_tells_who_is_near_now():
     assert yard.said(now_ms=5000) == [Said("near", NEAR, 0, Cause.RULE_CHANGED, 5000, 1)]
     yard.use(near("first", vehicles=vehicles("v9")), near(name="renamed"))
     assert not yard.said()
-    assert [pair.rule_id for pair in yard.watch.open_pairs()] == ["near"]
+    assert [pair.rule_id for pair in open_pairs(yard.watch)] == ["near"]
     yard.use(near(distance_m=3000.0))
     assert sorted(event.other for event in yard.said()) == [1, 2]
     yard.use()
     assert not yard.said()
-    assert not yard.watch.open_pairs()
+    assert not open_pairs(yard.watch)
     assert not yard.said((0, 9000, 0, 5 * KM))
 
 
@@ -132,10 +136,10 @@ def test_other_tags_put_a_vehicle_into_rules_and_out_of_them():
     assert yard.said() == [Said("near", NEAR, 0, Cause.RULE_CHANGED, 0, 5)]
     tagged("trailer")
     assert not yard.said()
-    assert len(yard.watch.open_pairs()) == 2
+    assert len(open_pairs(yard.watch)) == 2
     tagged()
     assert not yard.said((5, 20_000, 0, 5 * KM))
-    assert not yard.watch.open_pairs()
+    assert not open_pairs(yard.watch)
 
 
 def test_a_deleted_vehicle_is_near_nobody():
@@ -144,7 +148,7 @@ def test_a_deleted_vehicle_is_near_nobody():
     assert len(yard.said((0, 0, 0, 0), (1, 0, 0, 0))) == 1
     yard.last.forget(1)
     yard.watch.forget(1)
-    assert not yard.watch.open_pairs()
+    assert not open_pairs(yard.watch)
     assert not yard.said((0, 10_000, 0, 0))
     assert yard.said((1, 20_000, 0, 0)) == [Said("near", NEAR, 0, Cause.MOVED, 20_000, 1)]
     yard.watch.forget(1000)
@@ -181,7 +185,7 @@ def test_pairs_survive_a_restart():
     """Restored pairs are not told again, and part with the visit that they had; those whose rule is gone are dropped."""
     yard = Yard(near(), APART_RULE)
     yard.step((0, 0, 0, 0), (1, 0, 0, 0), (2, 0, 0, 2 * KM))
-    pairs = yard.watch.open_pairs()
+    pairs = open_pairs(yard.watch)
     assert sorted(pairs) == [
         OpenPair("acme", "apart", 0, 1, pairs[1].visit if pairs[1].rule_id == "apart" else pairs[0].visit, 0, is_told=True),
         OpenPair("acme", "near", 0, 1, pairs[0].visit if pairs[0].rule_id == "near" else pairs[1].visit, 0, is_told=True),
@@ -192,7 +196,7 @@ def test_pairs_survive_a_restart():
         [*pairs, OpenPair("acme", "gone", 0, 1, 7, 0, is_told=True), pairs[0]._replace(other=9)]
     )
     assert not after.said()
-    assert sorted(after.watch.open_pairs()) == sorted(pairs)
+    assert sorted(open_pairs(after.watch)) == sorted(pairs)
     events = after.step((1, 20_000, 0, 3 * KM), (2, 30_000, 0, 0))
     assert [(said.rule, said.kind) for said in said_in(after.scope, events)] == [
         ("apart", APART),
@@ -226,11 +230,11 @@ def test_a_new_rule_takes_hold_of_a_large_fleet_step_by_step(monkeypatch):
     assert sum(map(len, first)) == 29 * 14
     after = Yard(everyone)
     after.last = yard.last
-    after.watch.restore(yard.watch.open_pairs()[3:])
+    after.watch.restore(open_pairs(yard.watch)[3:])
     said = list(itertools.chain.from_iterable(after.said() for _ in range(6)))
     assert len(said) == 3
     assert not after.watch.is_waiting
-    assert len(after.watch.open_pairs()) == 29 * 14
+    assert len(open_pairs(after.watch)) == 29 * 14
     after.use()
     after.said()
     after.watch.reconsider(3)

@@ -11,6 +11,8 @@ from geo.track_filter import FilterLimits
 from haulcast.devices.device_frames import decode_frames
 from haulcast.fences.watch import FenceWatch
 from haulcast.positions.inbox import Inbox
+from haulcast.rules.rule import Rule, RuleKind, Selection
+from haulcast.rules.rule_set import NO_RULES, build_rule_set
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState
 
@@ -24,12 +26,12 @@ def hub():
     made = SimpleNamespace(now_s=100.0, timers=[], results=[], inbox=Inbox(10**6))
     made.state = HubState(FenceWatch(first_visit=1))
     made.state.ensure_rows(8, np.zeros(8, np.int32))
-    fences = build_fence_set([], 0)
+    fences, made.rule_sets = build_fence_set([], 0), [NO_RULES]
     made.listeners = [made.results.append]
     made.loop = TickLoop(
         made.state, made.inbox, limits=LIMITS, tick_ms=20, step_fixes=100,
         decode=lambda waiting, now_ms: decode_frames(waiting, now_ms, 1_000)[0],
-        fence_set=lambda: fences, listeners=made.listeners,
+        fence_set=lambda: fences, rule_set=lambda: made.rule_sets[-1], listeners=made.listeners,
         now_ms=lambda: NOW_MS + int(made.now_s * 1000), monotonic_s=lambda: made.now_s,
         call_later=lambda delay_s, call: made.timers.append((delay_s, call)),
     )  # fmt: skip
@@ -118,3 +120,13 @@ def test_finish_steps_all_that_waits(hub):
         put(hub, 0, seq)
     hub.loop.finish()
     assert hub.loop.counters.accepted == 300
+
+
+def test_a_wake_without_frames_steps_by_the_rules_in_force(hub):
+    """So that a new rule set, or a moment at which a rule fires, waits for no fix."""
+    rules = build_rule_set([Rule("acme", "r", "Rule", RuleKind.ENTER, fences=Selection(frozenset({"f"})))], 1)
+    hub.rule_sets.append(rules)
+    hub.loop.wake()
+    turn(hub)
+    assert (len(hub.results), len(hub.results[0].accepted)) == (1, 0)
+    assert hub.state.rules.label(0) == ("r", "Rule")

@@ -13,7 +13,7 @@ import orjson
 import structlog
 from numpy.typing import NDArray
 
-from haulcast.checkpoints.checkpoint_store import NO_VISITS, NUMBERS, Checkpoints, CheckpointStore
+from haulcast.checkpoints.checkpoint_store import NONE_OPEN, NUMBERS, Checkpoints, CheckpointStore
 from haulcast.errors import StoreError
 from haulcast.positions.last_positions import KEPT
 from haulcast.positions.vehicle_rows import VehicleRows
@@ -158,10 +158,12 @@ class CheckpointLoop:
         numbers["fence_time_ms"] = fences.states.time_ms[rows]
         numbers["fence_lat_deg"] = fences.states.lat_deg[rows]
         numbers["fence_lon_deg"] = fences.states.lon_deg[rows]
+        numbers["told_ms"] = self._state.rules.told_ms[rows]
         return Checkpoints(
             fleet=[self._rows.fleet_of(row) for row in rows.tolist()],
             vehicle=[self._rows.vehicle_of[row] for row in rows.tolist()],
             visits=self._visits(rows),
+            pairs=[self._pairs(row) for row in rows.tolist()],
             numbers={name: numbers[name] for name in NUMBERS},
         )
 
@@ -170,7 +172,17 @@ class CheckpointLoop:
         visits = self._state.fences.state.open_visits(rows)
         for row, handle, visit, entered_ms in zip(*(column.tolist() for column in visits), strict=True):
             inside.setdefault(row, []).append((self._fence_id_of(handle), visit, entered_ms))
-        return [orjson.dumps(inside[row]).decode() if row in inside else NO_VISITS for row in rows.tolist()]
+        return [orjson.dumps(inside[row]).decode() if row in inside else NONE_OPEN for row in rows.tolist()]
+
+    def _pairs(self, row: int) -> str:
+        pairs = self._state.rules.pairs_of(row)
+        if not pairs:
+            return NONE_OPEN
+        near = [
+            (pair.rule_id, self._rows.vehicle_of[pair.other], pair.visit, pair.entered_ms, pair.is_told)
+            for pair in pairs
+        ]
+        return orjson.dumps(near).decode()
 
     def _ensure_rows(self, rows: int) -> None:
         old = len(self._need)

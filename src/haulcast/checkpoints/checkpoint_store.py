@@ -17,13 +17,15 @@ NUMBERS: Mapping[str, type] = {
     "fence_time_ms": np.int64,
     "fence_lat_deg": np.float64,
     "fence_lon_deg": np.float64,
+    "told_ms": np.int64,
 }
 """Name and dtype of each column of numbers.
 
 First the last position, as in `geo.positions`. Then the highest sequence taken, a bit for each of the 64 up to it that was
-taken, and the highest up to which all are decided. Then where the fences were last evaluated."""
+taken, and the highest up to which all are decided. Then where the fences were last evaluated, and the
+time of the newest event of a rule that came without a fix."""
 
-NO_VISITS = "[]"
+NONE_OPEN = "[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class Checkpoints:
         fleet: the fleet of each.
         vehicle: its id.
         visits: its open visits as JSON text, [[fence id, visit id, entered_ms], ...].
+        pairs: the vehicles near it, for proximity rules, as JSON text, [[rule id, vehicle id, visit id, entered_ms, is told], ...].
         numbers: the columns of `NUMBERS`.
     """
 
     fleet: Sequence[str]
     vehicle: Sequence[str]
     visits: Sequence[str]
+    pairs: Sequence[str]
     numbers: Mapping[str, NDArray[Any]]
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
 """At the start: what the last run of the hub knew of each vehicle becomes the state of this one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from geo.fence_transitions import OpenVisits
 from geo.positions import COLUMNS, from_columns
-from haulcast.checkpoints.checkpoint_store import NO_VISITS, Checkpoints, CheckpointStore
+from haulcast.checkpoints.checkpoint_store import NONE_OPEN, Checkpoints, CheckpointStore
 from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.rules.near_watch import OpenPair
 from haulcast.tracking.step import HubState
 
 
@@ -51,6 +52,9 @@ def restore_portion(
     track["top_seq"][row] = numbers["top_seq"]
     track["window"][row] = numbers["seq_window"].view(np.uint64)
     track["handled_seq"][row] = numbers["handled_seq"]
+    state.rules.restore(row, numbers["told_ms"])
+    state.rules.restore_pairs(_pairs(portion, row, rows))
+    state.ensure_rows(len(rows), rows.fleet_number)
     visits = _visits(portion, row, handle_of)
     state.fences.state.restore(
         row, numbers["fence_time_ms"], numbers["fence_lat_deg"], numbers["fence_lon_deg"], visits
@@ -63,8 +67,15 @@ def _visits(
     found = [
         (row, handle_of(fleet, fence_id), visit, entered_ms)
         for row, fleet, text in zip(rows.tolist(), portion.fleet, portion.visits, strict=True)
-        if text != NO_VISITS
+        if text != NONE_OPEN
         for fence_id, visit, entered_ms in orjson.loads(text)
     ]
     row, handle, visit, entered_ms = np.array(found, np.int64).reshape(-1, 4).T
     return OpenVisits(row.astype(np.int32), handle.astype(np.int32), visit, entered_ms)
+
+
+def _pairs(portion: Checkpoints, row: NDArray[np.int32], rows: VehicleRows) -> Iterator[OpenPair]:
+    for first, fleet, text in zip(row.tolist(), portion.fleet, portion.pairs, strict=True):
+        if text != NONE_OPEN:
+            for rule_id, vehicle, visit, entered_ms, is_told in orjson.loads(text):
+                yield OpenPair(fleet, rule_id, first, rows.row_of(fleet, vehicle), visit, entered_ms, is_told)

@@ -51,13 +51,13 @@ class Clusters:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fence event; `offset` numbers the fleet's events within `epoch`."""
+    """An event of a fence or a rule; `offset` numbers the fleet's events within `epoch`. What it does not say is None, or empty."""
 
     epoch: str
     offset: int
-    event: str  # enter, exit
+    event: str  # enter, exit, dwell, ..., as in docs/protocol.md
     cause: str
-    visit: int
+    visit: int | None
     vehicle: str
     fence: str
     name: str
@@ -65,8 +65,14 @@ class Event:
     lat_deg: float
     lon_deg: float
     fix_time_ms: int
-    entered_ms: int | None  # of an exit
+    entered_ms: int | None  # when the visit began; of an enter that is `time_ms`
     fields: Mapping[str, object]  # the whole message
+    left_ms: int | None = None  # of corrected; None: the visit lasts
+    rule: str | None = None  # None: a fact, of no rule
+    rule_name: str | None = None
+    other: str | None = None  # the other vehicle of near and apart
+    speed_mps: float | None = None
+    distance_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def table_of(live: LiveClient, seen: Seen, now_ms: int, rows: int) -> Table:
             _number(vehicle.speed_mps, 1),
             _number(vehicle.heading_deg, 0),
             f"{(now_ms - vehicle.fix_time_ms) / 1000:.1f}",
-            f"{event.event} {event.name}" if event else "",
+            f"{event.event} {event.name or event.other or ''}" if event else "",
         )
     return table
 
@@ -156,9 +156,8 @@ def lines_of(update: LiveUpdate) -> list[str]:
             rows = zip(update.cell, update.count.tolist(), update.speed_mps.tolist(), strict=True)
             return [f"cluster\t{cell}\t{count}\t{_number(speed, 1)}" for cell, count, speed in rows]
         case Event():
-            return [
-                f"event\t{update.vehicle}\t{_time(update.time_ms)}\t{update.event}\t{update.fence}\t{update.name}"
-            ]
+            about = (update.event, update.fence, update.name, update.rule or "", update.other or "")
+            return ["\t".join(("event", update.vehicle, _time(update.time_ms), *about))]
         case EventGap():
             return [f"gap\tevents after {update.epoch} {update.since_offset} may be missing"]
         case Connection():

@@ -68,10 +68,11 @@ class FenceWatch:
         now_ms: int,
         limits: FilterLimits,
         late: PositionBatch | None = None,
-    ) -> FenceEvents:
-        """What the fixes of a batch entered and left; a new fence set first re-evaluates, where it is, every vehicle that the edit can touch.
+    ) -> tuple[FenceEvents, FenceHits]:
+        """What the fixes of a batch entered and left, and the fences of each fix.
 
-        Late fixes come last, and only so many in one turn: see `haulcast.fences.late_visits`.
+        A new fence set first re-evaluates, where it is, every vehicle that the edit can touch. Late fixes come last, and only so many in
+        one turn: see `haulcast.fences.late_visits`.
 
         Args:
             fence_set: the fences in force.
@@ -95,7 +96,7 @@ class FenceWatch:
             for part in events:
                 self.late.note(part)
             events.append(self.late.correct(self.state, fence_set, fleet_number, late, limits))
-        return join_events(events)
+        return join_events(events), hits
 
     def _transitions(
         self, fence_set: FenceSet, fleets: NDArray[np.int32], batch: PositionBatch, hits: FenceHits

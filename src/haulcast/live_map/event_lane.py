@@ -1,15 +1,15 @@
-"""Fence events to those who want them: lossless, in order, from one shared log a fleet.
+"""Events of fences and rules to those who want them: lossless, in order, from one shared log a fleet.
 
 A reader is an offset in the log. What it cannot take yet stays there, so that any number of slow readers costs no
 memory; one that falls out of the log is sent away with a code that says so.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from geo.fence_events import Cause, FenceEvents, Kind
+from geo.fence_events import NONE, Cause, FenceEvents, Kind
 from haulcast.doors.close_codes import CloseCode
 from haulcast.live_map.event_log import EventLog
 from haulcast.live_map.subscriber import Subscriber
@@ -17,6 +17,27 @@ from haulcast.positions.vehicle_rows import VehicleRows
 
 KINDS = tuple(kind.name.lower() for kind in Kind)
 CAUSES = tuple(cause.name.lower() for cause in Cause)
+VALUES = {Kind.OVERSPEED: "speed_mps", Kind.NEAR: "distance_m", Kind.APART: "distance_m"}
+
+
+class _Event(NamedTuple):
+    """A row of `FenceEvents`."""
+
+    row: int
+    handle: int
+    kind: int
+    cause: int
+    visit: int
+    time_ms: int
+    lat_deg: float
+    lon_deg: float
+    fix_time_ms: int
+    fix: int
+    entered_ms: int
+    left_ms: int
+    rule: int
+    other: int
+    value: float
 
 
 class EventLane:
@@ -26,6 +47,7 @@ class EventLane:
         epoch: of the hub's run; any text that was never used before.
         capacity: events kept per fleet.
         fence_label: id and name of a fence by its handle, also of one that has just been deleted.
+        rule_label: id and name of a rule by its number in the rule set of the step that is told.
         on_full: called with a reader whose link takes no more; `pump` it when it does again.
 
     Attributes:
@@ -38,6 +60,7 @@ class EventLane:
         capacity: int,
         rows: VehicleRows,
         fence_label: Callable[[int], tuple[str, str]],
+        rule_label: Callable[[int], tuple[str, str]],
         on_full: Callable[[Subscriber], None],
     ) -> None:
         self.epoch = epoch
@@ -46,6 +69,7 @@ class EventLane:
         self._capacity = capacity
         self._rows = rows
         self._fence_label = fence_label
+        self._rule_label = rule_label
         self._on_full = on_full
         self._logs: dict[int, EventLog] = {}
         self._readers: dict[int, dict[Subscriber, None]] = {}
@@ -61,44 +85,44 @@ class EventLane:
         """Log a step's events and send them to all who read."""
         if not len(events):
             return
-        touched = {self._append(*event) for event in zip(*_columns(events), strict=True)}
+        columns = (getattr(events, name).tolist() for name in _Event._fields)
+        touched = {self._append(_Event(*values)) for values in zip(*columns, strict=True)}
         for fleet_number in touched:
             for reader in tuple(self._readers.get(fleet_number, ())):
                 self.pump(reader)
 
-    def _append(
-        self,
-        row: int,
-        handle: int,
-        kind: int,
-        cause: int,
-        visit: int,
-        time_ms: int,
-        lat: float,
-        lon: float,
-        fix_time_ms: int,
-        entered_ms: int,
-    ) -> int:
-        vehicle = self._rows.vehicle_of[row]
-        fence, name = self._fence_label(handle)
-        said = {
-            "event": KINDS[kind],
-            "cause": CAUSES[cause],
-            "visit": visit,
-            "vehicle": vehicle,
-            "fence": fence,
-            "name": name,
-            "time_ms": time_ms,
-            "lat": round(lat, 6),
-            "lon": round(lon, 6),
-            "fix_time_ms": fix_time_ms,
-        }
-        if kind == Kind.EXIT:
-            said["entered_ms"] = entered_ms
-        body = orjson.dumps(said)
-        fleet_number = int(self._rows.fleet_number[row])
+    def _append(self, event: _Event) -> int:
+        vehicle = self._rows.vehicle_of[event.row]
+        body = orjson.dumps(self._said(event, vehicle))
+        fleet_number = int(self._rows.fleet_number[event.row])
         self.log_of(fleet_number).append(vehicle, body[1:])
         return fleet_number
+
+    def _said(self, event: _Event, vehicle: str) -> dict[str, Any]:
+        """The event in the words of docs/protocol.md."""
+        said: dict[str, Any] = {"event": KINDS[event.kind], "cause": CAUSES[event.cause]}
+        if event.rule != NONE:
+            said["rule"], said["rule_name"] = self._rule_label(event.rule)
+        if event.visit != NONE:
+            said["visit"] = event.visit
+        said["vehicle"] = vehicle
+        if event.handle != NONE:
+            said["fence"], said["name"] = self._fence_label(event.handle)
+        if event.other != NONE:
+            said["other"] = self._rows.vehicle_of[event.other]
+        said |= {
+            "time_ms": event.time_ms,
+            "lat": round(event.lat_deg, 6),
+            "lon": round(event.lon_deg, 6),
+            "fix_time_ms": event.fix_time_ms,
+        }
+        if event.kind != Kind.ENTER and event.entered_ms != NONE:
+            said["entered_ms"] = event.entered_ms
+        if event.kind == Kind.CORRECTED:
+            said["left_ms"] = None if event.left_ms == NONE else event.left_ms
+        if event.kind in VALUES:
+            said[VALUES[Kind(event.kind)]] = round(event.value, 2)
+        return said
 
     def read(self, reader: Subscriber) -> None:
         """From now on the reader gets its fleet's events, those after its offset first; without one, from now on."""
@@ -144,11 +168,3 @@ class EventLane:
         reader.offset = offset
         if not link.is_writable:
             self._on_full(reader)
-
-
-def _columns(events: FenceEvents) -> list[list[Any]]:
-    columns = (
-        events.row, events.handle, events.kind, events.cause, events.visit,
-        events.time_ms, events.lat_deg, events.lon_deg, events.fix_time_ms, events.entered_ms,
-    )  # fmt: skip
-    return [column.tolist() for column in columns]

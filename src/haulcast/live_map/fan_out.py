@@ -56,6 +56,7 @@ class FanOut:
         *,
         epoch: str,
         fence_label: Callable[[int], tuple[str, str]],
+        rule_label: Callable[[int], tuple[str, str]],
         now_ms: Callable[[], int],
         call_later: CallLater,
     ) -> None:
@@ -67,10 +68,11 @@ class FanOut:
             rows: whose rows those are.
             epoch: of the fence events' offsets; another one at each start of the hub.
             fence_label: id and name of a fence by its handle, also of one that has just been deleted.
+            rule_label: id and name of a rule by its number in the step's rule set.
             now_ms: the time, in ms since 1970.
             call_later: plans a call after so many seconds (the event loop's).
         """
-        self.events = EventLane(epoch, settings.event_log, rows, fence_label, self._on_full)
+        self.events = EventLane(epoch, settings.event_log, rows, fence_label, rule_label, self._on_full)
         self.slow_closes = 0
         self.now_ms = now_ms
         self._settings = settings

@@ -1,7 +1,9 @@
 """When a rule next fires for a vehicle that stays where it is."""
 
+from functools import lru_cache
+
 from haulcast.rules.rule import Rule, RuleKind
-from haulcast.rules.schedule import Schedule
+from haulcast.rules.schedule import CACHED_DAYS, DAY_MS, LOOK_AHEAD_DAYS, Schedule
 
 _ON_ENTERING = frozenset({RuleKind.ENTER, RuleKind.UNAUTHORISED})
 
@@ -26,17 +28,30 @@ def next_firing(rule: Rule, entered_ms: int, after_ms: int) -> int | None:
 def _next_begin(schedule: Schedule | None, entered_ms: int, after_ms: int) -> int | None:
     if after_ms < entered_ms and (schedule is None or schedule.is_on(entered_ms)):
         return entered_ms
-    if schedule is None:
-        return None
-    start = max(entered_ms, after_ms)
-    # A window that is on at `start` is said to begin there; it was on before.
-    return next((begin for begin, _ in schedule.windows(start) if begin > start), None)
+    return None if schedule is None else schedule.next_begin(max(entered_ms, after_ms))
 
 
 def _next_dwell(schedule: Schedule | None, dwell_ms: int, entered_ms: int, after_ms: int) -> int | None:
-    # A window that was on for `dwell_ms` before `after_ms` has fired already; where exactly it began does not matter.
-    start = max(entered_ms, after_ms - dwell_ms)
+    # What was on for `dwell_ms` before `after_ms` has fired already; where exactly it began does not matter.
+    start_ms = max(entered_ms, after_ms - dwell_ms)
     if schedule is None:
-        return start + dwell_ms if start + dwell_ms > after_ms else None
-    moments = (begin + dwell_ms for begin, end in schedule.windows(start) if end - begin >= dwell_ms)
-    return next((moment for moment in moments if moment > after_ms), None)
+        return start_ms + dwell_ms if start_ms + dwell_ms > after_ms else None
+    begin_ms: int | None = start_ms
+    day = start_ms // DAY_MS
+    while begin_ms is not None and begin_ms // DAY_MS == day:
+        if begin_ms + dwell_ms > after_ms and schedule.is_on_throughout(begin_ms, begin_ms + dwell_ms):
+            return begin_ms + dwell_ms
+        begin_ms = schedule.next_begin(begin_ms)
+    begin_ms = _first_whole(schedule, dwell_ms, day + 1)
+    return None if begin_ms is None else begin_ms + dwell_ms
+
+
+@lru_cache(CACHED_DAYS)
+def _first_whole(schedule: Schedule, dwell_ms: int, day: int) -> int | None:
+    """The begin of the first window from a day of UTC on that lasts for `dwell_ms`."""
+    begin_ms = schedule.next_begin(day * DAY_MS - 1)
+    while begin_ms is not None and begin_ms < (day + LOOK_AHEAD_DAYS) * DAY_MS:
+        if schedule.is_on_throughout(begin_ms, begin_ms + dwell_ms):
+            return begin_ms
+        begin_ms = schedule.next_begin(begin_ms)
+    return None

@@ -71,6 +71,7 @@ class NearWatch:
         self._groups: dict[int, _Group] = {}
         self._of_fleet: dict[str, list[int]] = {}  # groups
         self._stays: dict[int, _Stay] = {}  # by pair
+        self._pairs_of: dict[int, set[int]] = {}  # by the row of their stay
         self._standing = np.zeros(0, np.int8)  # by row; settled: it is in the groups that it belongs in
         self._queue: deque[int] = deque()  # rows to settle
         self._restored: dict[int, list[OpenPair]] = {}  # by row, and again by other
@@ -90,10 +91,11 @@ class NearWatch:
         if self._groups and row < len(self._standing):
             self._enqueue([row])
 
-    def open_pairs(self) -> list[OpenPair]:
-        """The pairs that are near, for `restore`."""
+    def pairs_of(self, row: int) -> list[OpenPair]:
+        """The pairs that are near, whose `row` this is; for `restore`."""
         pairs = []
-        for pair, stay in self._stays.items():
+        for pair in self._pairs_of.get(row, ()):
+            stay = self._stays[pair]
             group = self._groups[stay.group]
             is_told = pair not in group.untold
             pairs.append(OpenPair(group.rule.fleet, group.rule.rule_id, *stay[1:], is_told))
@@ -208,9 +210,20 @@ class NearWatch:
 
     def _remove(self, numbers: list[int]) -> None:
         for pair in self._proximity.remove(numbers) if numbers else ():
-            stay = self._stays.pop(pair, None)
-            if stay is not None:  # None: it was in doubt only
-                self._groups[stay.group].untold.discard(pair)
+            if pair in self._stays:  # else it was in doubt only
+                self._groups[self._end(pair).group].untold.discard(pair)
+
+    def _begin(self, pair: int, stay: _Stay) -> None:
+        self._stays[pair] = stay
+        self._pairs_of.setdefault(stay.row, set()).add(pair)
+
+    def _end(self, pair: int) -> _Stay:
+        stay = self._stays.pop(pair)
+        own = self._pairs_of[stay.row]
+        own.discard(pair)
+        if not own:
+            del self._pairs_of[stay.row]
+        return stay
 
     def _open_restored(self, turn: Turn, rows: list[int]) -> None:
         """Pairs of an earlier run go on, once both are in their group."""
@@ -224,7 +237,7 @@ class NearWatch:
             ]
             if len(parts) == 2:
                 opened = self._proximity.open(parts[0].number, parts[1].number)
-                self._stays[opened] = _Stay(parts[0].group, *pair[2:6])
+                self._begin(opened, _Stay(parts[0].group, *pair[2:6]))
                 turn.fence_state.next_visit = max(turn.fence_state.next_visit, pair.visit + 1)
                 if not pair.is_told:
                     self._groups[parts[0].group].untold.add(opened)
@@ -247,13 +260,13 @@ class NearWatch:
             if is_near:
                 stay = _Stay(number, row, other, turn.fence_state.next_visit, at_ms)
                 turn.fence_state.next_visit += 1
-                self._stays[pair] = stay
+                self._begin(pair, stay)
                 if group.rule.when is Distance.NEAR:
                     _tell(telling, group.rule, stay, cause, at_ms, place, NONE, fix, apart_m)
                     if not group.rule.is_on(turn.now_ms):
                         group.untold.add(pair)
             else:
-                stay = self._stays.pop(pair)
+                stay = self._end(pair)
                 group.untold.discard(pair)
                 if group.rule.when is Distance.APART:
                     left_ms = max(at_ms, stay.entered_ms)  # the clocks of both need not agree

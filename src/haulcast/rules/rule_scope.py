@@ -1,6 +1,6 @@
 """Which rules are about which fence and which vehicle: answers are worked out once and remembered."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from haulcast.rules.rule import Rule, RuleKind
@@ -34,10 +34,20 @@ class RuleScope:
         self._of_fence: dict[int, tuple[Rule, ...]] = {}
         self._vehicles: dict[int, Facts] = {}
 
-    def use(self, rules: RuleSet) -> None:
-        """From now on these rules are in force."""
+    @classmethod
+    def of_nothing(cls) -> "RuleScope":
+        """Where nobody ever has rules, so that nobody is asked."""
+
+        def unknown(number: int) -> tuple[str, str, Collection[str]]:
+            raise KeyError(number)
+
+        return cls(unknown, unknown)
+
+    def use(self, rules: RuleSet, handles: Iterable[int] = ()) -> set[int]:
+        """From now on these rules are in force; returns those of these fences that other rules are about than before."""
+        before, self._of_fence = self._of_fence, {}
         self.rules = rules
-        self._of_fence.clear()
+        return {handle for handle in handles if self.of_fence(handle) != before.get(handle, ())}
 
     def forget_fence(self, handle: int) -> None:
         """Ask for its facts again."""

@@ -41,8 +41,13 @@ class RuleSet:
         return tuple(self.rules[number] for number in sorted(numbers))
 
     def number_of(self, rule: Rule) -> int:
-        """The number of the rule of this fleet and id."""
-        return self._number[rule.fleet, rule.rule_id]
+        """The number of the rule of this fleet and id; -1: there is none."""
+        return self._number.get((rule.fleet, rule.rule_id), -1)
+
+    def label(self, number: int) -> tuple[str, str]:
+        """Id and name of the rule of this number."""
+        rule = self.rules[number]
+        return rule.rule_id, rule.name
 
 
 def build_rule_set(rules: Iterable[Rule], version: int) -> RuleSet:

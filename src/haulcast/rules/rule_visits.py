@@ -1,17 +1,17 @@
 """Visits that rules wait for: entering, staying, leaving, and the moments at which time alone makes a rule fire."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.fence_events import Cause, Kind
+from geo.fence_events import NONE, Cause, Kind
 from haulcast.rules.firing import next_firing
 from haulcast.rules.rule import Rule, RuleKind
 from haulcast.rules.rule_scope import RuleScope
 from haulcast.rules.telling import Telling
-from haulcast.rules.turn import Place, Turn
+from haulcast.rules.turn import OpenVisit, Place, Turn
 
 NEVER = 2**62  # later than every clock, and a sum with a clock does not overflow
 
@@ -40,7 +40,7 @@ class Watch:
     has_fired: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Visit:
     """An open visit that rules are about."""
 
@@ -60,7 +60,7 @@ class RuleVisits:
     def __init__(self, scope: RuleScope) -> None:
         self.told_ms = np.zeros(0, np.int64)
         self._scope = scope
-        self._open: dict[int, dict[int, Visit]] = {}  # by row and fence handle
+        self._open: dict[int, dict[int, Visit]] = {}  # by row and visit id
         self._deadline_ms = np.zeros(0, np.int64)  # the earliest of each row
         self._waiting: set[int] = set()  # rows that have one
 
@@ -71,8 +71,9 @@ class RuleVisits:
 
     def ensure_rows(self, rows: int) -> None:
         """Make room for `rows` vehicles."""
-        more = max(rows, 2 * len(self.told_ms)) - len(self.told_ms)
-        if rows > len(self.told_ms):
+        old = len(self.told_ms)
+        if rows > old:
+            more = max(rows, 2 * old) - old
             self.told_ms = np.concatenate([self.told_ms, np.zeros(more, np.int64)])
             self._deadline_ms = np.concatenate([self._deadline_ms, np.full(more, NEVER)])
 
@@ -83,112 +84,141 @@ class RuleVisits:
             self.told_ms[row] = 0
             self._note_deadline(row)
 
-    def find(self, row: int, handle: int) -> Visit | None:
-        """The open visit, if rules are about it."""
-        return self._open.get(row, {}).get(handle)
+    def visit_in(self, row: int, handle: int) -> Visit | None:
+        """The vehicle's open visit of a fence, if rules are about it."""
+        return next((visit for visit in self._open.get(row, {}).values() if visit.handle == handle), None)
 
-    def enter(self, turn: Turn, fact: int, telling: Telling) -> None:
-        """A visit begins with this fact."""
+    def take_fact(self, turn: Turn, fact: int, telling: Telling) -> None:
+        """What a fact means for the rules."""
         facts = turn.facts
-        row, handle, entered_ms = int(facts.row[fact]), int(facts.handle[fact]), int(facts.time_ms[fact])
-        rules = self._scope.of_visit(handle, row)
-        if not rules:
+        row, kind = int(facts.row[fact]), int(facts.kind[fact])
+        if kind == Kind.ENTER:
+            self._enter(turn, fact, telling)
+        elif row not in self._open:
             return
-        visit = Visit(handle, int(facts.visit[fact]), entered_ms, [])
-        for rule in rules:
-            if rule.kind not in _WHILE_INSIDE:
-                continue
-            watch = Watch(rule, _next(rule, entered_ms, entered_ms - 1), has_fired=False)
-            if watch.deadline_ms == entered_ms:
-                _tell_fact(telling, rule, turn, fact)
-                watch.has_fired, watch.deadline_ms = True, _next(rule, entered_ms, entered_ms)
-            visit.watches.append(watch)
-        self._open.setdefault(row, {})[handle] = visit
-        self._note_deadline(row)
-
-    def leave(self, turn: Turn, fact: int, telling: Telling) -> None:
-        """A visit ends with this fact; what was due before has been told."""
-        facts = turn.facts
-        row, handle, left_ms = int(facts.row[fact]), int(facts.handle[fact]), int(facts.time_ms[fact])
-        visits = self._open.get(row)
-        if visits is None or visits.pop(handle, None) is None:
-            return
-        if not visits:
-            del self._open[row]
-        self._note_deadline(row)
-        for rule in self._scope.of_visit(handle, row):
-            is_moved = facts.cause[fact] == Cause.MOVED
-            tells = rule.kind is RuleKind.EXIT or (rule.kind is RuleKind.CROSS and is_moved)
-            if tells and rule.is_on(left_ms):
-                _tell_fact(telling, rule, turn, fact)
+        elif kind == Kind.EXIT:
+            self._leave(turn, fact, int(facts.time_ms[fact]), telling)
+        elif kind == Kind.CORRECTED:
+            self._correct(turn, fact, telling)
+        elif kind == Kind.WITHDRAWN:
+            self._close(row, int(facts.visit[fact]))
 
     def fire_until(self, turn: Turn, row: int, until_ms: int, telling: Telling) -> None:
-        """Tell what is due by this time of the vehicle's clock, in order of time."""
-        while self._deadline_ms[row] <= until_ms:
-            due = ((watch, visit) for visit in self._open[row].values() for watch in visit.watches)
-            watch, visit = min(due, key=lambda pair: pair[0].deadline_ms)
-            time_ms = watch.deadline_ms
-            cause = Cause.TIMER if watch.rule.kind is RuleKind.DWELL else Cause.SCHEDULE
-            self._tell_state(telling, watch.rule, cause, turn, row, visit, time_ms)
-            watch.has_fired, watch.deadline_ms = True, _next(watch.rule, visit.entered_ms, time_ms)
-            self._note_deadline(row)
-
-    def due_rows(self, turn: Turn) -> NDArray[np.intp]:
-        """The rows for which something is due now."""
-        if not self._waiting:
-            return np.empty(0, np.intp)
-        clocks = turn.clocks_ms()
-        size = min(len(clocks), len(self._deadline_ms))
-        return np.flatnonzero(self._deadline_ms[:size] <= clocks[:size])
-
-    def restore(self, row: int, visits: Iterable[tuple[int, int, int]], clock_ms: int) -> None:
-        """The hub has started: these visits (handle, visit, entered_ms) were open, and all was told until this time."""
-        until_ms = max(clock_ms, int(self.told_ms[row]))
-        self._open.pop(row, None)
-        for visit in self._made(row, visits):
-            for watch in visit.watches:
-                first_ms = _next(watch.rule, visit.entered_ms, visit.entered_ms - 1)
-                watch.has_fired = first_ms <= until_ms
-                watch.deadline_ms = _next(watch.rule, visit.entered_ms, until_ms)
+        """Tell what is due of a vehicle by this time of its clock."""
+        for visit in self._open[row].values():
+            self._fire(turn, row, visit, until_ms, telling)
         self._note_deadline(row)
 
-    def look_again(
-        self, turn: Turn, row: int, visits: Iterable[tuple[int, int, int]], telling: Telling
-    ) -> None:
-        """The rules are other ones, or other ones are about these open visits (handle, visit, entered_ms) of a vehicle.
+    def due_rows(self, turn: Turn) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """The rows for which something is due now, and their clocks."""
+        if not self._waiting:
+            return np.empty(0, np.intp), np.empty(0, np.int64)
+        clocks = turn.clocks_ms()
+        size = min(len(clocks), len(self._deadline_ms))
+        rows = np.flatnonzero(self._deadline_ms[:size] <= clocks[:size])
+        return rows, clocks[rows]
+
+    def restore(self, visits: Iterable[OpenVisit], clock_ms: NDArray[np.int64]) -> None:
+        """The hub has started: these visits were open, and all was told until `clock_ms` (by row) or `told_ms`."""
+        for opened in visits:
+            visit = self._open_again(opened)
+            until_ms = max(int(clock_ms[opened.row]), int(self.told_ms[opened.row]))
+            for watch in visit.watches if visit else ():
+                first_ms = _next(watch.rule, opened.entered_ms, opened.entered_ms - 1)
+                watch.has_fired = first_ms <= until_ms
+                watch.deadline_ms = _next(watch.rule, opened.entered_ms, until_ms)
+            self._note_deadline(opened.row)
+
+    def look_again(self, turn: Turn, opened: OpenVisit, telling: Telling) -> None:
+        """Other rules are about an open visit than before, or may be.
 
         A rule that is as it was goes on. A new one says at once how it is, and of what happens it says what happens from now on.
         """
+        row = opened.row
         clock_ms = turn.clock_before_ms(row)
-        before = {
-            (visit.visit, watch.rule.rule_id): watch
-            for visit in self._open.pop(row, {}).values()
-            for watch in visit.watches
-        }
-        for visit in self._made(row, visits):
-            for watch in visit.watches:
-                old = before.get((visit.visit, watch.rule.rule_id))
-                watch.has_fired = old is not None and old.has_fired
-                if old is not None and old.rule == watch.rule:
-                    watch.deadline_ms = old.deadline_ms
-                    continue
-                watch.deadline_ms = _next(watch.rule, visit.entered_ms, clock_ms)
-                if not watch.has_fired and _is_so(watch.rule, visit.entered_ms, clock_ms):
-                    self._tell_state(telling, watch.rule, Cause.RULE_CHANGED, turn, row, visit, clock_ms)
-                    watch.has_fired = True
+        old_visit = self._close(row, opened.visit)
+        old = {watch.rule.rule_id: watch for watch in old_visit.watches} if old_visit else {}
+        visit = self._open_again(opened)
+        for watch in visit.watches if visit else ():
+            before = old.get(watch.rule.rule_id)
+            if before is not None and before.rule == watch.rule:
+                watch.has_fired, watch.deadline_ms = before.has_fired, before.deadline_ms
+                continue
+            watch.has_fired = before is not None and before.has_fired and before.rule.kind is watch.rule.kind
+            watch.deadline_ms = _next(watch.rule, opened.entered_ms, clock_ms)
+            if visit and not watch.has_fired and _is_so(watch.rule, opened.entered_ms, clock_ms):
+                self._tell_state(telling, watch.rule, Cause.RULE_CHANGED, turn, row, visit, clock_ms)
+                watch.has_fired = True
         self._note_deadline(row)
 
-    def _made(self, row: int, visits: Iterable[tuple[int, int, int]]) -> Iterator[Visit]:
-        """The visits that rules are about, now open here, with what waits for them to last."""
-        for handle, number, entered_ms in visits:
-            rules = self._scope.of_visit(handle, row)
-            if rules:
-                watches = [
-                    Watch(rule, NEVER, has_fired=False) for rule in rules if rule.kind in _WHILE_INSIDE
-                ]
-                visit = Visit(handle, number, entered_ms, watches)
-                self._open.setdefault(row, {})[handle] = visit
-                yield visit
+    def _enter(self, turn: Turn, fact: int, telling: Telling) -> None:
+        facts = turn.facts
+        row, entered_ms = int(facts.row[fact]), int(facts.entered_ms[fact])
+        visit = self._open_again(OpenVisit(row, int(facts.handle[fact]), int(facts.visit[fact]), entered_ms))
+        for watch in visit.watches if visit else ():
+            watch.deadline_ms = _next(watch.rule, entered_ms, entered_ms - 1)
+            if watch.deadline_ms == entered_ms:
+                _tell_fact(telling, watch.rule, _KINDS[watch.rule.kind], turn, fact)
+                watch.has_fired, watch.deadline_ms = True, _next(watch.rule, entered_ms, entered_ms)
+        if visit:
+            self._note_deadline(row)
+
+    def _leave(self, turn: Turn, fact: int, left_ms: int, telling: Telling) -> None:
+        """A visit ends with this fact; what was due before it is told too."""
+        row = int(turn.facts.row[fact])
+        visit = self._close(row, int(turn.facts.visit[fact]))
+        if visit is None:
+            return
+        self._fire(turn, row, visit, _proven_ms(turn, fact, left_ms), telling)
+        drove_out = turn.facts.cause[fact] != Cause.FENCE_CHANGED
+        for rule in self._scope.of_visit(visit.handle, row):
+            tells = rule.kind is RuleKind.EXIT or (rule.kind is RuleKind.CROSS and drove_out)
+            if tells and rule.is_on(left_ms):
+                _tell_fact(telling, rule, _KINDS[rule.kind], turn, fact, left_ms)
+
+    def _correct(self, turn: Turn, fact: int, telling: Telling) -> None:
+        """A visit began at another time than was told, or has ended. What has fired stays told, and does not fire again."""
+        facts = turn.facts
+        row, entered_ms, left_ms = (
+            int(column[fact]) for column in (facts.row, facts.entered_ms, facts.left_ms)
+        )
+        visit = self._open[row].get(int(facts.visit[fact]))
+        if visit is None:
+            return
+        if entered_ms != visit.entered_ms:
+            visit.entered_ms = entered_ms
+            for watch in visit.watches:
+                if not watch.has_fired:
+                    watch.deadline_ms = _next(watch.rule, entered_ms, entered_ms - 1)
+            self._note_deadline(row)
+        if left_ms != NONE:
+            self._leave(turn, fact, left_ms, telling)
+
+    def _open_again(self, opened: OpenVisit) -> Visit | None:
+        """The visit, now open here, with what waits for it to last; None: no rule is about it."""
+        row, handle, number, entered_ms = opened
+        rules = self._scope.of_visit(handle, row)
+        if not rules:
+            return None
+        watches = [Watch(rule, NEVER, has_fired=False) for rule in rules if rule.kind in _WHILE_INSIDE]
+        visit = self._open.setdefault(row, {})[number] = Visit(handle, number, entered_ms, watches)
+        return visit
+
+    def _close(self, row: int, number: int) -> Visit | None:
+        visits = self._open.get(row, {})
+        visit = visits.pop(number, None)
+        if visit is not None:
+            if not visits:
+                del self._open[row]
+            self._note_deadline(row)
+        return visit
+
+    def _fire(self, turn: Turn, row: int, visit: Visit, until_ms: int, telling: Telling) -> None:
+        for watch in visit.watches:
+            while (time_ms := watch.deadline_ms) <= until_ms:
+                cause = _cause(watch.rule, visit, time_ms)
+                self._tell_state(telling, watch.rule, cause, turn, row, visit, time_ms)
+                watch.has_fired, watch.deadline_ms = True, _next(watch.rule, visit.entered_ms, time_ms)
 
     def _tell_state(
         self, telling: Telling, rule: Rule, cause: Cause, turn: Turn, row: int, visit: Visit, time_ms: int
@@ -209,15 +239,32 @@ class RuleVisits:
             self._waiting.discard(row)
 
 
-def _tell_fact(telling: Telling, rule: Rule, turn: Turn, fact: int) -> None:
-    """A rule says the same as a fact, at its time and place."""
+def _proven_ms(turn: Turn, fact: int, left_ms: int) -> int:
+    """Until when a visit is known to have lasted: an edit of a fence ends it by the hub's clock, not by the vehicle's."""
+    facts = turn.facts
+    if facts.cause[fact] != Cause.FENCE_CHANGED or facts.fix[fact] != NONE:
+        return left_ms
+    return min(left_ms, turn.clock_before_ms(int(facts.row[fact])))
+
+
+def _tell_fact(
+    telling: Telling, rule: Rule, kind: Kind, turn: Turn, fact: int, time_ms: int | None = None
+) -> None:
+    """A rule says the same as a fact, at its place."""
     facts = turn.facts
     place = Place(float(facts.lat_deg[fact]), float(facts.lon_deg[fact]), int(facts.fix_time_ms[fact]))
     telling.tell(
-        rule, _KINDS[rule.kind], int(facts.cause[fact]), int(facts.row[fact]), int(facts.handle[fact]),
-        int(facts.visit[fact]), int(facts.time_ms[fact]), place,
-        entered_ms=int(facts.entered_ms[fact]), left_ms=int(facts.left_ms[fact]), fix=int(facts.fix[fact]),
+        rule, kind, int(facts.cause[fact]), int(facts.row[fact]), int(facts.handle[fact]), int(facts.visit[fact]),
+        int(facts.time_ms[fact]) if time_ms is None else time_ms, place, entered_ms=int(facts.entered_ms[fact]),
+        left_ms=int(facts.left_ms[fact]), fix=int(facts.fix[fact]), with_fact=fact,
     )  # fmt: skip
+
+
+def _cause(rule: Rule, visit: Visit, time_ms: int) -> Cause:
+    """Why a rule fires at a time that no fact has."""
+    if rule.kind is RuleKind.DWELL:
+        return Cause.TIMER
+    return Cause.LATE if time_ms == visit.entered_ms else Cause.SCHEDULE
 
 
 def _next(rule: Rule, entered_ms: int, after_ms: int) -> int:
@@ -232,7 +279,4 @@ def _is_so(rule: Rule, entered_ms: int, at_ms: int) -> bool:
     begin_ms = at_ms - round(rule.dwell_s * 1000)
     if rule.kind is not RuleKind.DWELL or entered_ms > begin_ms:
         return False
-    if rule.schedule is None:
-        return True
-    first = next(rule.schedule.windows(begin_ms), None)
-    return first is not None and first[0] == begin_ms and first[1] > at_ms
+    return rule.is_on(at_ms) and (rule.schedule is None or rule.schedule.is_on_throughout(begin_ms, at_ms))

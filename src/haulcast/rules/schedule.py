@@ -52,22 +52,35 @@ class Schedule:
         """Whether the moment is in a window."""
         return any(begin <= time_ms < end for begin, end in _on_in_day(self, time_ms // DAY_MS))
 
-    def windows(self, after_ms: int) -> Iterator[tuple[int, int]]:
-        """The stretches [begin, end) of `LOOK_AHEAD_DAYS` from `after_ms` in which it is on, ascending, with gaps between them.
+    def is_on_throughout(self, begin_ms: int, end_ms: int) -> bool:
+        """Whether every moment of [begin, end) is in a window."""
+        while begin_ms < end_ms:
+            pieces = _on_in_day(self, begin_ms // DAY_MS)
+            until_ms = next((end for begin, end in pieces if begin <= begin_ms < end), None)
+            if until_ms is None:
+                return False
+            begin_ms = until_ms
+        return True
 
-        One that is on already begins at `after_ms`; one that outlasts that time is cut off at a midnight of UTC.
-        """
-        first_day = after_ms // DAY_MS
-        begin = end = after_ms
-        days = range(first_day, first_day + LOOK_AHEAD_DAYS)
-        for piece_begin, piece_end in chain.from_iterable(_on_in_day(self, day) for day in days):
-            if piece_begin > end:
-                if begin < end:
-                    yield begin, end
-                begin = piece_begin
-            end = max(end, piece_end)
-        if begin < end:
-            yield begin, end
+    def next_begin(self, after_ms: int) -> int | None:
+        """The first moment after `after_ms` at which it comes on, having been off; None: not within `LOOK_AHEAD_DAYS` days."""
+        day = after_ms // DAY_MS
+        today = next((begin for begin in _begins(self, day) if begin > after_ms), None)
+        return _first_begin(self, day + 1) if today is None else today
+
+
+@lru_cache(CACHED_DAYS)
+def _first_begin(schedule: Schedule, day: int) -> int | None:
+    """The first moment from a day of UTC on at which the schedule comes on."""
+    begins = chain.from_iterable(_begins(schedule, later) for later in range(day, day + LOOK_AHEAD_DAYS))
+    return next(begins, None)
+
+
+def _begins(schedule: Schedule, day: int) -> Iterator[int]:
+    """When the schedule comes on in a day of UTC; what goes on from the day before does not begin there."""
+    before = _on_in_day(schedule, day - 1)
+    on_until_ms = before[-1][1] if before else None
+    return (begin for begin, _ in _on_in_day(schedule, day) if begin != on_until_ms)
 
 
 @lru_cache(CACHED_DAYS)

@@ -12,6 +12,7 @@ from geo.fence_set import FenceSet
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Reason, Refusals
 from haulcast.positions.inbox import Inbox, WaitingFrames
+from haulcast.rules.rule_set import NO_RULES, RuleSet
 from haulcast.tracking.step import HubState, StepResult, step
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class TickLoop:
 
     Args:
         decode: frames and the time they count as received -> one batch.
-        fence_set: the fences in force now.
+        fence_set, rule_set: the fences and the rules in force now.
         listeners: called with every result; one that fails is logged and does not stop the others.
         now_ms, monotonic_s, call_later: the clock and the event loop's timer.
     """
@@ -74,6 +75,7 @@ class TickLoop:
         step_fixes: int,
         decode: Decode,
         fence_set: Callable[[], FenceSet],
+        rule_set: Callable[[], RuleSet] = lambda: NO_RULES,
         listeners: Sequence[Callable[[StepResult], None]],
         now_ms: Callable[[], int],
         monotonic_s: Callable[[], float],
@@ -87,6 +89,7 @@ class TickLoop:
         self._step_bytes = step_fixes * BYTES_PER_FIX
         self._decode = decode
         self._fence_set = fence_set
+        self._rule_set = rule_set
         self._listeners = listeners
         self._now_ms = now_ms
         self._monotonic_s = monotonic_s
@@ -96,7 +99,7 @@ class TickLoop:
         inbox.on_waiting(self.wake)
 
     def wake(self) -> None:
-        """Something waits (frames, or a new fence set): step as soon as the tick allows."""
+        """Something waits (frames, a new fence or rule set, or a moment at which a rule fires): step as soon as the tick allows."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self._call_later(max(0.0, self._next_s - self._monotonic_s()), self.tick)
@@ -108,7 +111,7 @@ class TickLoop:
         self._next_s = started_s + self._tick_s
         now_ms = self._now_ms()
         batch = self._decode(self._inbox.take(self._step_bytes), now_ms)
-        result = step(self._state, batch, self._fence_set(), now_ms, self._limits)
+        result = step(self._state, batch, self._fence_set(), now_ms, self._limits, self._rule_set())
         for listener in self._listeners:
             try:
                 listener(result)

@@ -15,6 +15,8 @@ from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Refusals, TrackState, filter_track
 from haulcast.fences.watch import FenceWatch
 from haulcast.positions.last_positions import LastPositions
+from haulcast.rules.rule_set import NO_RULES, RuleSet
+from haulcast.rules.rule_watch import RuleWatch
 
 
 @dataclass(slots=True)
@@ -22,6 +24,7 @@ class HubState:
     """Everything that lasts from one step to the next; index = row."""
 
     fences: FenceWatch
+    rules: RuleWatch = field(default_factory=RuleWatch)
     track: TrackState = field(default_factory=TrackState)
     last: LastPositions = field(default_factory=LastPositions)
     fleet_number: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
@@ -33,6 +36,7 @@ class HubState:
         self.track.ensure_rows(rows)
         self.last.ensure_rows(rows)
         self.fences.ensure_rows(rows)
+        self.rules.ensure_rows(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class StepResult:
         is_late: bool beside `accepted`: older than the vehicle's newest; history wants it, no marker moves.
         moved_rows: int32, the rows whose newest fix changed, each once, ascending.
         refused: the fixes refused, with all reasons.
-        events: fence events, in order.
+        events: of fences and rules, each vehicle's in order.
     """
 
     tick: int
@@ -59,35 +63,33 @@ class StepResult:
 
 
 def step(
-    state: HubState, batch: PositionBatch, fence_set: FenceSet, now_ms: int, limits: FilterLimits
+    state: HubState,
+    batch: PositionBatch,
+    fence_set: FenceSet,
+    now_ms: int,
+    limits: FilterLimits,
+    rule_set: RuleSet = NO_RULES,
 ) -> StepResult:
     """Take a batch of fixes in order of arrival through all stages.
 
     Args:
         state: brought up to date in place; has room for every row of the batch.
-        batch: may be empty, when only the fences have changed.
+        batch: may be empty, when only the fences or rules have changed, or time has passed.
         fence_set: the fences in force; a new version re-evaluates every vehicle where it is.
         now_ms: the time of the step.
         limits: what the filter refuses.
+        rule_set: the rules in force; what an edit changes of open visits is said at once.
     """
     state.tick += 1
     filtered = filter_track(state.track, batch, now_ms, limits)
-    in_order = (
-        filtered.accepted.take(np.flatnonzero(~filtered.is_late))
-        if filtered.is_late.any()
-        else filtered.accepted
+    in_order = filtered.in_order
+    facts, hits = state.fences.watch(
+        fence_set, state.fleet_number, state.last.is_known, in_order, now_ms, limits, filtered.late
     )
-    late = filtered.accepted.take(np.flatnonzero(filtered.is_late)) if filtered.is_late.any() else None
-    events = state.fences.watch(
-        fence_set, state.fleet_number, state.last.is_known, in_order, now_ms, limits, late
+    events = state.rules.watch(
+        rule_set, facts, hits, in_order, fence_set, state.fleet_number, state.last, state.fences.state, now_ms
     )
     moved_rows = state.last.keep(in_order)
     return StepResult(
-        tick=state.tick,
-        now_ms=now_ms,
-        accepted=filtered.accepted,
-        is_late=filtered.is_late,
-        moved_rows=moved_rows,
-        refused=filtered.refused,
-        events=events,
+        state.tick, now_ms, filtered.accepted, filtered.is_late, moved_rows, filtered.refused, events
     )

@@ -36,11 +36,22 @@ function watch(token) {
   map.vehicles.clear();
   live = new LiveSocket(token, () => map.view(), {
     frame: (frame) => { lastFrameAt = Date.now(); map.apply(frame, performance.now()); },
-    event: (event) => addEvent(`${clock(event.time_ms)} ${event.vehicle} ${event.event} ${event.name}`),
+    event: (event) => addEvent(`${clock(event.time_ms)} ${wordsOf(event)}`),
     gap: () => addEvent("some events may be missing here"),
     state: (name, detail) => { state = [name, detail]; if (name === "live") readFences(token); },
     refused: (reason) => { state = ["down", reason]; signIn(reason); },
   });
+}
+
+function wordsOf(event) {
+  const amount =
+    event.speed_mps !== undefined
+      ? ` at ${Math.round(event.speed_mps * 3.6)} km/h`
+      : event.distance_m !== undefined
+        ? ` ${Math.round(event.distance_m)} m`
+        : "";
+  const said = `${event.vehicle} ${event.event} ${event.name ?? event.other}${amount}`;
+  return event.rule === undefined ? said : `${said} (${event.rule_name})`;
 }
 
 function addEvent(text) {

@@ -1,0 +1,89 @@
+"""What late fixes change for rules, with facts made by hand around the real stages."""
+
+import numpy as np
+from rule_world import DEPOT, IN, T0_MS, Fix, Said, World, rule, said
+
+from geo.fence_events import Cause, Kind, fence_events
+from haulcast.rules.rule import RuleKind
+
+DWELL = rule(RuleKind.DWELL, dwell_s=600)
+
+
+class LateWorld(World):
+    """A world whose next steps are told facts made by hand."""
+
+    def late(self, *facts: tuple[Kind, int, float, float | None], now_s: float) -> list[Said]:
+        """Facts (kind, visit, entered s, left s) about vehicle 0 and the depot; what rules say to them."""
+        batch = self._batch(())
+        hits = self.state.fences.watch(
+            self.fence_set, self.state.fleet_number, self.state.last.is_known, batch, 0
+        )[1]
+        entered = [T0_MS + int(1000 * s) for _, _, s, _ in facts]
+        left = [-1 if s is None else T0_MS + int(1000 * s) for *_, s in facts]
+        kinds = [kind for kind, *_ in facts]
+        events = fence_events(
+            row=np.zeros(len(facts), np.int32), handle=DEPOT, kind=kinds, cause=Cause.LATE,
+            visit=[visit for _, visit, _, _ in facts], entered_ms=entered, left_ms=left, lat_deg=IN, lon_deg=10.0,
+            time_ms=[end if kind == Kind.EXIT else begin for kind, begin, end in zip(kinds, entered, left, strict=True)],
+        )  # fmt: skip
+        self.events = self.state.rules.watch(
+            self.rule_set, events, hits, batch, self.fence_set, self.state.fleet_number, self.state.last,
+            self.state.fences.state, T0_MS + int(1000 * now_s),
+        )  # fmt: skip
+        return [(one.kind, one.rule, one.cause, one.s) for one in said(self.events, self.rule_set)]
+
+
+def test_a_late_enter_of_a_visit_that_lasts_begins_it_and_what_is_due_is_told_now():
+    """The dwell of the past comes after the enter, the next one in its time."""
+    world = LateWorld(rule(RuleKind.ENTER), DWELL, rule(RuleKind.DWELL, "long", dwell_s=2_000))
+    world.step(Fix(1_000, IN + 1), now_s=1_000)
+    assert world.late((Kind.ENTER, 77, 100.0, None), now_s=1_000) == [
+        ("enter", "", "late", 100.0), ("enter", "enter", "late", 100.0), ("dwell", "dwell", "timer", 700.0),
+    ]  # fmt: skip
+    assert world.late(now_s=2_100) == [("dwell", "long", "timer", 2_100.0)]
+
+
+def test_a_late_visit_of_the_past_is_told_whole_and_the_present_one_goes_on():
+    """Enter, dwell, exit; the later visit of the same fence still waits."""
+    world = LateWorld(DWELL, rule(RuleKind.EXIT), rule(RuleKind.CROSS))
+    world.step(Fix(2_000, IN), now_s=2_000)
+    facts = (Kind.ENTER, 77, 100.0, None), (Kind.EXIT, 77, 100.0, 900.0)
+    assert world.late(*facts, now_s=2_000) == [
+        ("enter", "", "late", 100.0), ("dwell", "dwell", "timer", 700.0), ("exit", "", "late", 900.0),
+        ("exit", "exit", "late", 900.0), ("cross", "cross", "late", 900.0),
+    ]  # fmt: skip
+    assert world.late(now_s=2_700) == [("dwell", "dwell", "timer", 2_600.0)]
+
+
+def test_a_corrected_begin_moves_what_has_not_been_told():
+    """Earlier: what is due is told now. Later: it is told later. What was told is not told again."""
+    world = LateWorld(DWELL, rule(RuleKind.DWELL, "long", dwell_s=2_000))
+    world.step(Fix(1_000, IN), now_s=1_000)
+    visit = int(world.events.visit[0])
+    assert world.late((Kind.CORRECTED, visit, 300.0, None), now_s=1_000) == [
+        ("corrected", "", "late", 300.0), ("dwell", "dwell", "timer", 900.0),
+    ]  # fmt: skip
+    assert len(world.late((Kind.CORRECTED, visit, 800.0, None), now_s=1_000)) == 1
+    assert world.late(now_s=2_700) == []
+    assert world.late(now_s=2_900) == [("dwell", "long", "timer", 2_800.0)]
+
+
+def test_a_corrected_end_ends_a_visit_once():
+    """Of an open visit the exit rule speaks at the time it ended; of one that has ended, no more."""
+    world = LateWorld(DWELL, rule(RuleKind.EXIT))
+    world.step(Fix(0, IN), now_s=0)
+    visit = int(world.events.visit[0])
+    fact = Kind.CORRECTED, visit, 0.0, 300.0
+    assert world.late(fact, now_s=400) == [("corrected", "", "late", 0.0), ("exit", "exit", "late", 300.0)]
+    assert world.late(fact, now_s=500) == [("corrected", "", "late", 0.0)]
+    assert world.late(now_s=9_000) == []
+
+
+def test_a_withdrawn_visit_is_forgotten_silently():
+    """Nothing fires for it any more."""
+    world = LateWorld(DWELL, rule(RuleKind.EXIT))
+    world.step(Fix(0, IN), now_s=0)
+    visit = int(world.events.visit[0])
+    assert world.late((Kind.WITHDRAWN, visit, 0.0, None), now_s=100) == [("withdrawn", "", "late", 0.0)]
+    assert world.late(now_s=9_000) == []
+    assert not world.state.rules.is_waiting
