@@ -91,6 +91,10 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(tmp_p
         ({"HAULCAST_TICK_MS": "1.5"}, r"tick_ms .* is '1.5'; allowed is an? int"),
         ({"HAULCAST_IDLE_TIMEOUT_S": "nan"}, r"idle_timeout_s .* is nan; allowed is a float from 1 to 86400"),
         ({"HAULCAST_LOG_FORMAT": "xml"}, r"log_format .* is 'xml'; allowed are console, json"),
+        (
+            {"HAULCAST_TOKEN_SECRET_OLD": f"{SECRET},short"},
+            r"token_secret_old has a secret of 5 bytes; allowed are 32 or more",
+        ),
         ({"HAULCAST_TOKEN_SECRET": "short"}, r"token_secret has 5 bytes; allowed are 32 or more"),
         ({"HAULCAST_ENVIRONMENT": "production"}, r"token_secret is empty; in production it is required"),
     ],
@@ -126,7 +130,7 @@ def test_a_missing_file_is_said_plainly(tmp_path: Path) -> None:
         read_settings(tmp_path / "none.toml", {})
 
 
-@pytest.mark.parametrize("name", ["token_secret", "database_url"])
+@pytest.mark.parametrize("name", ["token_secret", "token_secret_old", "database_url"])
 def test_a_secret_never_stands_in_an_error(tmp_path: Path, name: str) -> None:
     """An error about a setting that may hold a password does not repeat it."""
     file = tmp_path / "mine.toml"

@@ -5,13 +5,12 @@ import contextlib
 import functools
 import secrets
 import socket
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
@@ -20,22 +19,22 @@ from geo import fence_match, fence_passes, fence_transitions, fix_text, late_fix
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Reason
 from haulcast import clock, status_api
+from haulcast.access.gate import open_gate
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop, saving
 from haulcast.checkpoints.checkpoint_store_postgres import PostgresCheckpointStore
 from haulcast.checkpoints.restoring import restore_vehicles
 from haulcast.database.pool import Database, open_database
 from haulcast.devices.device_frames import decode_frames
 from haulcast.devices.device_sessions import DeviceSessions
-from haulcast.doors import problems
+from haulcast.doors import http_server, problems
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.fast_server import serve_fast_socket
-from haulcast.doors.handshake import Door, SocketPath
+from haulcast.doors.handshake import SocketPath
 from haulcast.doors.page_socket import PageSockets
-from haulcast.doors.socket_session import Admission, Claims, SocketSession
-from haulcast.doors.tokens import TokenBook, read_or_make_secret
-from haulcast.doors.uvicorn_protocols import uvicorn_options
+from haulcast.doors.socket_session import Admission, SocketSession
+from haulcast.doors.tokens import shared_secrets
 from haulcast.doors.wire import DEVICE_PATH, LIVE_PATH
-from haulcast.errors import SettingError, StoreError
+from haulcast.errors import StoreError
 from haulcast.fences import fence_api
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import fence_edits
@@ -64,7 +63,6 @@ from haulcast.vehicles.vehicle_tags import VehicleTags
 log = structlog.get_logger("haulcast.hub")
 
 WEB = Path(__file__).parent / "live_map" / "web"
-BACKLOG = 2048
 HOLD_SWEEP_S = 1.0
 RULE_CLOCK_S = 1.0
 LOAD_WINDOW_S = 0.5
@@ -75,7 +73,7 @@ class Hub:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._tokens = TokenBook(read_or_make_secret(settings))
+        self._secrets = shared_secrets(settings)
         self._rows = VehicleRows()
         first_visit, window_ms = clock.epoch_ms() * 1000, int(settings.late_window_s * 1000)
         self._state = HubState(
@@ -93,10 +91,15 @@ class Hub:
             HaulcastError: a setting, the database or an address is not usable.
         """
         async with contextlib.AsyncExitStack() as stack:
-            http_socket = stack.enter_context(_listening(self.settings.host, self.settings.http_port))
+            http_socket = stack.enter_context(
+                http_server.listening(self.settings.host, self.settings.http_port)
+            )
             warming = asyncio.create_task(asyncio.to_thread(warm_up))
             stack.callback(warming.cancel)
             database = await stack.enter_async_context(open_database(self.settings))
+            gate = self._gate = await stack.enter_async_context(
+                open_gate(self.settings, self._secrets, database)
+            )
             registry = await stack.enter_async_context(vehicle_registry(PostgresVehicleStore(database)))
             if not warming.done():
                 log.info("compiling", hint="the first start on a machine takes up to a minute longer")
@@ -115,10 +118,12 @@ class Hub:
             self._wire(registry)
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
+            gate.watch(page_sockets.sockets)
             await stack.enter_async_context(self._serving_http(http_socket, database, page_sockets))
             host, port = self.settings.host, self.settings.hub_port
-            with _address("hub_port", host, port):
-                fast = await serve_fast_socket(host, port, self.settings, self._door)
+            with http_server.address("hub_port", host, port):
+                fast = await serve_fast_socket(host, port, self.settings, self._door, gate.crowd())
+            gate.watch(fast.sockets)
             for chore in (self._summarise(), self._give_up_held(), self._watch_load(), self._watch_time()):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
@@ -176,12 +181,11 @@ class Hub:
             listeners=[self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
         )  # fmt: skip
-        self._door = Door(
+        self._door = self._gate.door(
             {
                 DEVICE_PATH: SocketPath(frozenset({"device"}), self._device_session),
                 LIVE_PATH: SocketPath(frozenset({"viewer", "dispatcher", "admin"}), self._live_session),
-            },
-            self._tokens.verify,
+            }
         )
 
     def _device_session(self, admission: Admission) -> SocketSession:
@@ -249,9 +253,6 @@ class Hub:
             self._fan_out.forget(row)
             self._checkpoints.forget(row)
 
-    def _verify(self, token: str) -> Claims:
-        return self._tokens.verify(token, clock.epoch_ms())
-
     @contextlib.asynccontextmanager
     async def _serving_http(
         self, listening: socket.socket, database: Database, page_sockets: PageSockets
@@ -261,25 +262,19 @@ class Hub:
             "kernels": self._kernel_trouble,
         }
         routes: list[BaseRoute] = [
-            *status_api.routes(self._verify, checks, self._counters),
-            *fence_api.routes(self._fence_edits, self._verify),
-            *rule_api.routes(self._rule_edits, self._verify, self._catalogue.find_tags),
-            *vehicle_api.routes(self._vehicle_edits, self._verify, self._position_of, self._forget),
+            *status_api.routes(self._gate.verify, checks, self._counters),
+            *fence_api.routes(self._fence_edits, self._gate.verify),
+            *rule_api.routes(self._rule_edits, self._gate.verify, self._catalogue.find_tags),
+            *vehicle_api.routes(self._vehicle_edits, self._gate.verify, self._position_of, self._forget),
+            *self._gate.routes(),
             *page_sockets.routes(),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
         application = Starlette(routes=routes, exception_handlers=problems.exception_handlers())
-        config = uvicorn.Config(
-            application, lifespan="off", backlog=BACKLOG, timeout_graceful_shutdown=int(self.settings.stop_timeout_s / 3),
-            **uvicorn_options(self.settings),
-        )  # fmt: skip
-        server = _HttpServer(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
+        async with http_server.serving(
+            self._gate.guard(application), listening, self.settings, self._gate.crowd()
+        ):
             yield
-        finally:
-            server.should_exit = True
-            await serving
 
     async def _kernel_trouble(self) -> str | None:
         return None if self._is_warm else "the kernels are being compiled"
@@ -307,6 +302,7 @@ class Hub:
             "fence_bytes": self._catalogue.current.nbytes,
             "map": self._fan_out.counters,
             "checkpoints": self._checkpoints.counters,
+            "doors": self._gate.counters,
         }
 
     async def _watch_load(self) -> None:
@@ -348,36 +344,6 @@ class Hub:
                 )  # fmt: skip
             counters.longest_step_s = 0.0
             before = now
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: `haulcast serve` decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextlib.contextmanager
-def _address(setting: str, host: str, port: int) -> Iterator[None]:
-    """Says which setting is wrong when an address cannot be listened on."""
-    try:
-        yield
-    except OSError as error:
-        reason = (
-            f"setting {setting} is {port}, but {host}:{port} cannot be listened on: {error.strerror or error}"
-        )
-        raise SettingError("bad_setting", reason, field=setting) from error
-
-
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket, taken before anything slow starts, so that a taken port is said at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with _address("http_port", host, port):
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    with listening:
-        yield listening
 
 
 async def _database_trouble(database: Database) -> str | None:

@@ -9,9 +9,13 @@
     │   ├── NotFoundError           (LookupError) 404  nothing of that name in this fleet
     │   ├── ConflictError           (ValueError)  409  a name that is taken, a version that is old
     │   │   └── PreconditionError                 412  the same, where the request itself named the version (If-Match)
-    │   └── TooLargeError           (ValueError)  413  more than the limit, which is named
+    │   ├── TooLargeError           (ValueError)  413  more than the limit, which is named
+    │   ├── HeadTooLargeError       (ValueError)  431  a request line and headers over their limit
+    │   ├── TooSlowError            (TimeoutError) 408  a request whose body does not come
+    │   └── RateError               (ConnectionRefusedError) 429  too much in too short a time; says when to come back
     └── HubError                    ours: the hub or what it stands on
         ├── SettingError            (ValueError)       a setting that is not allowed
+        ├── KeysError               (ConnectionError) 503  a token of a key that is still to be fetched
         └── StoreError              (ConnectionError) 503  a store that cannot be reached
 
 Each has a stable `code` for machines, a `reason` for people, and the `field` when one is to blame. Devices hear
@@ -88,12 +92,40 @@ class TooLargeError(ClientError, ValueError):
     http_status = 413
 
 
+class HeadTooLargeError(ClientError, ValueError):
+    """A request line and headers of more bytes than are read."""
+
+    http_status = 431
+
+
+class TooSlowError(ClientError, TimeoutError):
+    """A request whose body comes too slowly, as those that only hold connections do."""
+
+    http_status = 408
+
+
+class RateError(ClientError, ConnectionRefusedError):
+    """Too much in too short a time; the same is taken again after `retry_s`."""
+
+    http_status = 429
+
+    def __init__(self, code: str, reason: str, *, retry_s: float) -> None:
+        super().__init__(code, reason)
+        self.retry_s = retry_s
+
+
 class HubError(HaulcastError):
     """Our fault, or that of something we stand on."""
 
 
 class SettingError(HubError, ValueError):
     """A setting that is unknown, of the wrong type or out of its range; the start stops."""
+
+
+class KeysError(HubError, ConnectionError):
+    """A token signed by a key that the hub does not have yet, and is fetching."""
+
+    http_status = 503
 
 
 class StoreError(HubError, ConnectionError):

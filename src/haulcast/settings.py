@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 from haulcast.errors import SettingError
 
 PREFIX = "HAULCAST_"
+SECRETS = frozenset({"token_secret", "token_secret_old", "database_url"})
+"""Their values stand in no error and no log."""
 NOT_SETTINGS = frozenset({"HAULCAST_TOKEN"})
 """Names of the command line's clients, which may stand in the same environment."""
 
@@ -38,6 +40,23 @@ class Settings:
     database_url: str = _setting("", "postgresql://...; empty: the embedded PostgreSQL in data_dir")
     token_secret: str = _setting(
         "", "signs tokens (HS256), at least 32 bytes; empty: made at first start (development)"
+    )
+    token_secret_old: str = _setting(
+        "", "secrets that signed before it, separated by commas: their tokens stay good until they expire"
+    )
+    token_keys: str = _setting(
+        "", "JWKS of an issuer whose tokens are good too (RS256, ES256, EdDSA): an https URL or a file"
+    )
+    token_issuer: str = _setting("", "what iss has to be in the issuer's tokens; empty: anything")
+    token_audience: str = _setting("", "what aud has to hold in the issuer's tokens; empty: anything")
+    token_keys_refresh_s: float = _setting(
+        300.0,
+        "the issuer's keys are read again this often, and when a token names another",
+        least=1,
+        most=86_400,
+    )
+    token_leeway_s: float = _setting(
+        5.0, "tokens are good so much longer than they say, because clocks differ", least=0, most=300
     )
     log_format: Literal["console", "json"] = _setting("console", "json for collectors")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level that is written")
@@ -83,6 +102,45 @@ class Settings:
     read_buffer_bytes: int = _setting(
         1024, "first read buffer of a socket; grows when needed", least=256, most=65_536
     )
+
+    allowed_origins: str = _setting(
+        "", "pages of these origins may use the sockets and REST too, separated by commas; * for all"
+    )
+    trusted_proxies: str = _setting(
+        "", "networks whose X-Forwarded-For is believed, separated by commas; empty: nobody's"
+    )
+    hsts_s: int = _setting(
+        0,
+        "browsers are told to use TLS only for so long; set it when TLS is in front",
+        least=0,
+        most=63_072_000,
+    )
+    connections: int = _setting(100_000, "most open connections of each port", least=1, most=10_000_000)
+    connections_per_address: int = _setting(
+        20_000,
+        "most of them from one address (IPv6: one /64); many phones share one",
+        least=1,
+        most=10_000_000,
+    )
+    address_rate_per_s: float = _setting(
+        500.0, "handshakes and requests an address may make for long", least=0.1, most=1e6
+    )
+    address_burst: int = _setting(
+        20_000, "and at once, as when everybody comes back", least=1, most=10_000_000
+    )
+    device_requests_per_s: float = _setting(
+        20.0, "handshakes and requests of one device's token", least=0.01, most=1e6
+    )
+    device_requests_burst: int = _setting(2_000, "and at once", least=1, most=10_000_000)
+    viewer_requests_per_s: float = _setting(
+        50.0, "handshakes and requests of one viewer's token", least=0.01, most=1e6
+    )
+    viewer_requests_burst: int = _setting(2_000, "and at once", least=1, most=10_000_000)
+    staff_requests_per_s: float = _setting(
+        100.0, "handshakes and requests of one dispatcher's or admin's token", least=0.01, most=1e6
+    )
+    staff_requests_burst: int = _setting(2_000, "and at once", least=1, most=10_000_000)
+    audit_days: int = _setting(365, "how long the audit log is kept", least=1, most=36_500)
 
     future_ms: int = _setting(60_000, "a fix further ahead of our clock is refused", least=0, most=86_400_000)
     late_ms: int = _setting(
@@ -196,13 +254,18 @@ def _checked(name: str, value: Any, where: str) -> Any:
         value = float(value)
     least, most = known.metadata["least"], known.metadata["most"]
     allowed_words = f"a {known.type.__name__}" + (f" from {least:g} to {most:g}" if least is not None else "")
-    shown = "(hidden)" if name in {"token_secret", "database_url"} else repr(value)
+    shown = "(hidden)" if name in SECRETS else repr(value)
     # `not (a <= b <= c)` also catches NaN
     if type(value) is not known.type or (least is not None and not least <= value <= most):
         raise SettingError(
             "bad_setting", f"setting {name} {where} is {shown}; allowed is {allowed_words}", field=name
         )
     return value
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of a setting that is a list separated by commas."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
 
 
 def _check_together(settings: Settings) -> None:
@@ -213,6 +276,13 @@ def _check_together(settings: Settings) -> None:
             f"setting token_secret has {secret_bytes} bytes; allowed are 32 or more",
             field="token_secret",
         )
+    for old in listed(settings.token_secret_old):
+        if len(old.encode()) < 32:
+            raise SettingError(
+                "bad_setting",
+                f"setting token_secret_old has a secret of {len(old.encode())} bytes; allowed are 32 or more",
+                field="token_secret_old",
+            )
     if settings.environment == "production" and not settings.token_secret:
         raise SettingError(
             "bad_setting",

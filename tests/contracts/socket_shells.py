@@ -8,22 +8,31 @@ from dataclasses import dataclass, field
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from waiting import wait_until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
 from haulcast import clock
+from haulcast.doors.addresses import Proxies
 from haulcast.doors.fast_server import serve_fast_socket
 from haulcast.doors.handshake import Door, SocketPath
+from haulcast.doors.http_guard import HttpGuard
 from haulcast.doors.open_sockets import OpenSockets
+from haulcast.doors.origins import Origins
 from haulcast.doors.page_socket import PageSockets
+from haulcast.doors.problems import exception_handlers
+from haulcast.doors.rate_limits import RateLimits
 from haulcast.doors.socket_session import Admission, Claims, Link
 from haulcast.doors.tokens import TokenBook
 from haulcast.doors.uvicorn_protocols import uvicorn_options
-from haulcast.errors import ForbiddenError
-from haulcast.settings import Settings
+from haulcast.errors import ForbiddenError, HaulcastError
+from haulcast.settings import Settings, listed
 
-BOOK = TokenBook(b"0123456789abcdef0123456789abcdef")
+REVOKED: set[str] = set()
+BOOK = TokenBook(b"0123456789abcdef0123456789abcdef", is_revoked=lambda claims: claims.token_id in REVOKED)
 PATH = "/v1/device"
 SHELLS = ("fast", "page")
 CHUNK = bytes(65_536)
@@ -31,10 +40,10 @@ TEXT = "fix, façade, 修"
 FRAME_BYTES = 4096
 
 
-def token(*, role: str = "device", lasts_s: float = 3600) -> str:
-    """A good token of vehicle truck-7, or of nobody's vehicle."""
-    vehicle = "truck-7" if role == "device" else None
-    return BOOK.make(Claims("acme", role, vehicle, clock.epoch_ms() + round(lasts_s * 1000)))
+def token(*, role: str = "device", lasts_s: float = 3600, vehicle: str = "truck-7", **more: object) -> str:
+    """A good token of a vehicle, or of nobody's vehicle."""
+    named = vehicle if role == "device" else None
+    return BOOK.make(Claims("acme", role, named, clock.epoch_ms() + round(lasts_s * 1000), **more))
 
 
 @dataclass
@@ -53,6 +62,8 @@ class Scripted:
         self.calls.append("received")
         words = payload.split(b" ")
         match words[0]:
+            case b"renew":
+                self._renew(words[1].decode())
             case b"close":
                 self.link.send_text(b"last words")
                 self.link.close(int(words[1]), " ".join(map(bytes.decode, words[2:])))
@@ -76,6 +87,12 @@ class Scripted:
 
     def closed(self) -> None:
         self.calls.append("closed")
+
+    def _renew(self, newer: str) -> None:
+        try:
+            self.link.send_text(b"%d" % self.link.renew(newer))
+        except HaulcastError as error:
+            self.link.send_text(error.code.encode())
 
 
 @dataclass
@@ -199,7 +216,7 @@ async def closed_with(client: ClientConnection, timeout_s: float = 10.0) -> tupl
     return client.close_code, client.close_reason
 
 
-def _door(sessions: list[Scripted]) -> Door:
+def _door(settings: Settings, sessions: list[Scripted]) -> Door:
     def make(admission: Admission) -> Scripted:
         sessions.append(Scripted(admission))
         return sessions[-1]
@@ -218,7 +235,15 @@ def _door(sessions: list[Scripted]) -> Door:
             "/fails": SocketPath(roles, fail),
         },
         BOOK.verify,
+        RateLimits(settings),
+        Origins(listed(settings.allowed_origins)),
+        Proxies(listed(settings.trusted_proxies)),
+        lambda claims: claims.token_id == "revoked meanwhile",
     )
+
+
+async def _echo(request: Request) -> Response:
+    return Response(await request.body())
 
 
 @contextlib.asynccontextmanager
@@ -236,16 +261,22 @@ async def running(name: str, settings: Settings) -> AsyncIterator[Shell]:
 
 @contextlib.asynccontextmanager
 async def _fast(settings: Settings, sessions: list[Scripted]) -> AsyncIterator[Shell]:
-    server = await serve_fast_socket("127.0.0.1", 0, settings, _door(sessions))
+    server = await serve_fast_socket("127.0.0.1", 0, settings, _door(settings, sessions))
     yield Shell("fast", server.port, server.sockets, server.stop, sessions)
 
 
 @contextlib.asynccontextmanager
 async def _page(settings: Settings, sessions: list[Scripted]) -> AsyncIterator[Shell]:
-    page = PageSockets(_door(sessions), settings)
+    page = PageSockets(_door(settings, sessions), settings)
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     config = uvicorn.Config(
-        Starlette(routes=page.routes()),
+        HttpGuard(
+            Starlette(
+                routes=[*page.routes(), Route("/echo", _echo, methods=["POST"])],
+                exception_handlers=exception_handlers(),
+            ),
+            settings,
+        ),
         lifespan="off",
         timeout_graceful_shutdown=2,
         **uvicorn_options(settings),

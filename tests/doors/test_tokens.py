@@ -181,11 +181,79 @@ def test_the_command_prints_the_token_alone(tmp_path):
         "--days",
         "2",
     ]
-    env = {"HAULCAST_DATA_DIR": str(tmp_path), "PATH": ""}
-    done = subprocess.run(
-        call, env=env, capture_output=True, text=True, check=True, cwd=Path(tokens.__file__).parents[3]
-    )
+    source = Path(tokens.__file__).parents[2]
+    env = {"HAULCAST_DATA_DIR": str(tmp_path), "PATH": "", "PYTHONPATH": f"{source}:{source.parent}"}
+    done = subprocess.run(call, env=env, capture_output=True, text=True, check=True, cwd=source)
     (line,) = done.stdout.splitlines()
     claims = TokenBook(read_or_make_secret(Settings(data_dir=str(tmp_path)))).verify(line, NOW_MS)
     assert (claims.fleet, claims.role, claims.vehicle) == ("acme", "device", "truck-7")
+    assert claims.token_id  # so that it can be revoked
+    assert claims.issued_ms
     assert line not in done.stderr
+
+
+def test_older_secrets_verify_and_the_newest_signs():
+    """Rotation: tokens of the secret before stay good, new ones are of the new one, and a forgotten secret is forgotten."""
+    new = b"a new secret of 32 bytes or more"
+    rotated = TokenBook(new, SECRET)
+    claims = Claims("acme", "viewer", expires_ms=NOW_MS + 1000)
+    assert rotated.verify(BOOK.make(claims), NOW_MS) == claims
+    assert TokenBook(new).verify(rotated.make(claims), NOW_MS) == claims
+    with pytest.raises(TokenError):
+        TokenBook(new).verify(BOOK.make(claims), NOW_MS)
+    settings = Settings(token_secret=new.decode(), token_secret_old=f" {SECRET.decode()} , {'x' * 40}")
+    assert tokens.shared_secrets(settings) == (new, SECRET, b"x" * 40)
+
+
+def test_clocks_may_differ_a_little():
+    """With a leeway a token is good a little longer and a little earlier than it says, and no more."""
+    book = TokenBook(SECRET, leeway_s=5)
+    token = _signed(nbf=NOW_MS // 1000 + 3)
+    assert book.verify(token, NOW_MS).expires_ms == GOOD["exp"] * 1000 + 5000
+    assert book.verify(token, GOOD["exp"] * 1000 + 4999)
+    with pytest.raises(TokenError, match="expired"):
+        book.verify(token, GOOD["exp"] * 1000 + 5000)
+    with pytest.raises(TokenError, match="not good yet"):
+        book.verify(token, NOW_MS - 3000)
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"jti": 7}, "jti"),
+        ({"jti": "x" * 129}, "jti"),
+        ({"iat": "now"}, "iat"),
+        ({"vehicles": ["a"]}, "vehicles"),  # of a device
+        ({"role": "viewer", "vehicle": ..., "vehicles": []}, "vehicles"),
+        ({"role": "viewer", "vehicle": ..., "vehicles": "a"}, "vehicles"),
+        ({"role": "viewer", "vehicle": ..., "vehicles": ["a", ""]}, "vehicles"),
+        ({"role": "viewer", "vehicle": ..., "vehicles": ["a"] * 101}, "vehicles"),
+        ({"role": "admin", "vehicle": ..., "vehicles": ["a"]}, "vehicles"),
+    ],
+)
+def test_a_wrong_optional_claim_is_a_bad_token(claims, name):
+    """A limit that cannot be understood is not left away."""
+    with pytest.raises(TokenError) as caught:
+        BOOK.verify(_signed(**claims), NOW_MS)
+    assert (caught.value.code, caught.value.field) == ("bad_token", name)
+
+
+def test_what_a_token_says_more_comes_back():
+    """Subject, id, issue time and the vehicles of a shared view."""
+    claims = Claims(
+        "acme",
+        "viewer",
+        expires_ms=NOW_MS + 1000,
+        vehicles=frozenset({"a", "b"}),
+        subject="ann",
+        token_id="t1",
+        issued_ms=NOW_MS - 7,
+    )
+    assert BOOK.verify(BOOK.make(claims), NOW_MS) == claims
+
+
+def test_a_huge_token_is_not_even_read():
+    """Nor does it come back in the error."""
+    with pytest.raises(TokenError) as caught:
+        BOOK.verify(_signed(sub="x" * 10_000), NOW_MS)
+    assert len(str(caught.value)) < 200

@@ -29,6 +29,7 @@ from haulcast.client.device_frames import (
     text_body,
 )
 from haulcast.client.pace import SECOND_S, Pace
+from haulcast.client.token_renewal import keep_token_fresh
 from haulcast.client.unacked_fixes import DeviceCounts, EncodedFix, UnackedFixes
 from haulcast.clock import epoch_ms
 from haulcast.doors import wire
@@ -46,7 +47,7 @@ class DeviceClient(Talk):
 
     Args:
         url: the hub, such as `ws://localhost:8001`.
-        token: the device's JWT, or a callable that makes a fresh one for each connection.
+        token: the device's JWT, or a callable that makes a fresh one, for each connection and before it expires.
         binary: send records of 48 bytes instead of JSON; a fix with attributes still goes as JSON.
         buffer_fixes: how many unacked fixes are kept; beyond it the oldest are dropped, counted and warned about once.
         frame_fixes: most fixes in a frame; no more than the hub's `frame_fixes`.
@@ -231,7 +232,8 @@ class DeviceClient(Talk):
         self._something_waits.set()
         try:
             self._heard(await socket.recv())
-            await until_one_ends(self._write(socket), self._read(socket))
+            renewing = keep_token_fresh(socket, self._dialling.token)
+            await until_one_ends(self._write(socket), self._read(socket), renewing)
         finally:
             self._is_connected = False
 

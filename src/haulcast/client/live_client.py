@@ -27,6 +27,7 @@ from haulcast.client.live_updates import (
     Positions,
 )
 from haulcast.client.live_view import Cluster, LiveView, Vehicle
+from haulcast.client.token_renewal import keep_token_fresh
 from haulcast.doors import wire
 
 QUEUED_UPDATES = 64
@@ -38,7 +39,7 @@ class LiveClient(Talk):
 
     Args:
         url: the hub, such as `ws://localhost:8001`.
-        token: a viewer's, dispatcher's or admin's JWT, or a callable that makes a fresh one for each connection.
+        token: a viewer's, dispatcher's or admin's JWT, or a callable that makes a fresh one, for each connection and before it expires.
         binary: ask for map frames as typed arrays instead of JSON; what is yielded is the same.
         resume_from: epoch and offset of the last event seen by an earlier client, to go on from there.
         random: jitter of the reconnects.
@@ -179,7 +180,8 @@ class LiveClient(Talk):
             self._command(self._subscription, now=True)
         self._is_up = True
         await self._updates.put(Connection(True))
-        await until_one_ends(self._write(socket), self._read(socket))
+        renewing = keep_token_fresh(socket, self._dialling.token)
+        await until_one_ends(self._write(socket), self._read(socket), renewing)
 
     async def lost(self, code: int | None, reason: str) -> None:
         """Tell it once; failed attempts in between are no news."""

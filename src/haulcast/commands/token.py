@@ -1,6 +1,7 @@
 """`haulcast token`: makes a token and prints it, alone, so that a shell can take it up."""
 
 import argparse
+import secrets
 from pathlib import Path
 
 from haulcast import clock
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a TOML file of settings; HAULCAST_* in the environment win",
     )
+    parser.add_argument("--subject", default="", help="whose it is, for the audit log")
     parser.add_argument("--days", type=float, default=365.0, help="how long it lasts (default: %(default)g)")
 
 
@@ -35,7 +37,15 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = read_settings(arguments.config)
     configure_logs(settings)
-    book = TokenBook(read_or_make_secret(settings))
-    expires_ms = clock.epoch_ms() + round(arguments.days * DAY_MS)
-    print(book.make(Claims(arguments.fleet, arguments.role, arguments.vehicle, expires_ms)))
+    now_ms = clock.epoch_ms()
+    claims = Claims(
+        arguments.fleet,
+        arguments.role,
+        arguments.vehicle,
+        now_ms + round(arguments.days * DAY_MS),
+        subject=arguments.subject,
+        token_id=secrets.token_hex(8),
+        issued_ms=now_ms,
+    )
+    print(TokenBook(read_or_make_secret(settings)).make(claims))
     return 0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geo.fix_text import read_plain_fixes
 from geo.positions import PositionBatch, concatenate, from_columns, position_batch
 from haulcast.doors import wire
-from haulcast.errors import FrameError
+from haulcast.errors import FrameError, HaulcastError
 from haulcast.positions.inbox import WaitingFrames
 
 ATTRIBUTES_BYTES = 8_192
@@ -38,6 +38,14 @@ class BadFrame:
 
     frame: int
     error: FrameError
+
+
+class TokenFrame(FrameError):  # noqa: N818 - no error, but it takes their way
+    """No fixes but a newer token; it goes with the frames that hold no fixes, because nobody else is asked about it."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__("token", "a newer token", field="type")
+        self.token = token
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,7 @@ def read_text_frame(payload: bytes, most_fixes: int) -> PositionBatch:
 
     Raises:
         FrameError: bad_json, missing_field, unknown_field, wrong_type, out_of_range or too_many_fixes.
+        TokenFrame: it is a newer token.
     """
     try:
         frame = orjson.loads(payload)
@@ -135,6 +144,10 @@ def read_text_frame(payload: bytes, most_fixes: int) -> PositionBatch:
         raise FrameError("bad_json", f"the frame is not JSON: {error}") from error
     if not isinstance(frame, dict):
         raise FrameError("wrong_type", "a frame is one JSON object: a fix, or {'fixes': [...]}")
+    if frame.get("type") == "token" and frame.keys() == {"type", "token"}:
+        if not isinstance(frame["token"], str) or not frame["token"]:
+            raise FrameError("wrong_type", "token must be a JWT as text", field="token")
+        raise TokenFrame(frame["token"])
     fixes = [frame]
     if "fixes" in frame:
         fixes = frame["fixes"]
@@ -295,6 +308,6 @@ def welcome_text(vehicle: str, seq: int, time_ms: int) -> bytes:
     return orjson.dumps({"type": "welcome", "vehicle": vehicle, "seq": seq, "time_ms": time_ms})
 
 
-def error_text(error: FrameError) -> bytes:
+def error_text(error: HaulcastError) -> bytes:
     """What was wrong with a frame, with its code, its field and the reason."""
     return orjson.dumps({"type": "error", **error.as_fields()})

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from haulcast.devices import device_frames as frames
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.socket_session import Admission, Link
-from haulcast.doors.wire import BINARY_SUBPROTOCOL, SUBPROTOCOLS
-from haulcast.errors import FrameError
+from haulcast.doors.wire import BINARY_SUBPROTOCOL, RENEWED, SUBPROTOCOLS
+from haulcast.errors import ClientError, FrameError, HaulcastError, KeysError
 
 if TYPE_CHECKING:
     from haulcast.devices.device_sessions import DeviceSessions
@@ -69,6 +69,18 @@ class DeviceSession:
         else:
             self.link.send_binary(payload)
 
-    def say_error(self, error: FrameError) -> None:
+    def renew(self, token: str) -> bool:
+        """Go on under a newer token, or say why not."""
+        if self.link is None:
+            return False
+        try:
+            expires_ms = self.link.renew(token)
+        except (ClientError, KeysError) as error:
+            self.say_error(error)
+            return False
+        self.say(RENEWED % expires_ms, is_text=True)
+        return True
+
+    def say_error(self, error: HaulcastError) -> None:
         """Tell what was wrong with a frame."""
         self.say(frames.error_text(error), is_text=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geo.track_filter import Refusals, TrackState
 from haulcast.devices import device_frames as frames
-from haulcast.devices.device_frames import BadFrame
+from haulcast.devices.device_frames import BadFrame, TokenFrame
 from haulcast.devices.device_session import DeviceSession
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.socket_session import Admission
@@ -103,7 +103,7 @@ class DeviceSessions:
         """Tell the senders of bad frames what was wrong; close those that send nothing else."""
         if not bad and not self._uneasy:
             return
-        self.bad_frames += len(bad)
+        self.bad_frames += sum(not isinstance(frame.error, TokenFrame) for frame in bad)
         errors = {frame.frame: frame.error for frame in bad}
         watched = {self._row(waiting.tags[frame]) for frame in errors} | self._uneasy.keys()
         for i, tag in enumerate(waiting.tags):
@@ -111,13 +111,15 @@ class DeviceSessions:
             session = self._sessions.get(row) if row in watched else None
             if session is None:
                 continue
-            if i not in errors:
+            error = errors.get(i)
+            if error is None or (isinstance(error, TokenFrame) and session.renew(error.token)):
                 session.bad_in_a_row = 0
                 self._uneasy.pop(row, None)
                 continue
             session.bad_in_a_row += 1
             self._uneasy[row] = session
-            session.say_error(errors[i])
+            if not isinstance(error, TokenFrame):
+                session.say_error(error)
             if session.bad_in_a_row >= self._settings.bad_frames and session.link is not None:
                 session.link.close(CloseCode.BAD_FRAMES, f"{session.bad_in_a_row} bad frames in a row")
 

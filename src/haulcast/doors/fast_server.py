@@ -7,14 +7,17 @@ from typing import Any
 from urllib.parse import unquote
 
 import structlog
-from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
+from picows import WSAutoPingStrategy, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # it is not in the stub
 from starlette.responses import Response
 
 from haulcast import clock
+from haulcast.doors.crowd import Crowd
 from haulcast.doors.fast_socket import FastSocket, Lane
 from haulcast.doors.handshake import Door, Refusal, plain_headers
 from haulcast.doors.open_sockets import SWEEP_S, OpenSockets, log_refusal
 from haulcast.doors.problems import problem_response
+from haulcast.doors.security_headers import security_headers
 from haulcast.settings import Settings
 
 BACKLOG = 4096
@@ -37,7 +40,9 @@ class FastServer:
         await self.sockets.stop(code, reason, timeout_s)
 
 
-async def serve_fast_socket(host: str, port: int, settings: Settings, door: Door) -> FastServer:
+async def serve_fast_socket(
+    host: str, port: int, settings: Settings, door: Door, crowd: Crowd | None = None
+) -> FastServer:
     """Listen; port 0 takes a free one, `FastServer.port` says which.
 
     Raises:
@@ -45,37 +50,95 @@ async def serve_fast_socket(host: str, port: int, settings: Settings, door: Door
     """
     lane = Lane(
         OpenSockets(min(SWEEP_S, settings.idle_timeout_s / 4)),
+        door,
         settings.frame_bytes,
         settings.send_buffer_bytes,
         settings.idle_timeout_s,
+        security_headers(settings.hsts_s),
     )
-    server = await ws_create_server(
-        lambda request: _answer_safely(request, door, lane),
-        host,
-        port,
-        websocket_handshake_timeout=settings.handshake_timeout_s,
-        logger_name=_PicowsLog(logging.getLogger("picows"), {}),
-        enable_auto_pong=False,  # pongs would pile up for a peer that pings and never reads
-        max_frame_size=settings.frame_bytes,
-        read_buffer_init_size=settings.read_buffer_bytes,
-        # aiofastnet takes 5 KiB more a connection, and on uvloop misses a reset that comes together with data
-        use_aiofastnet=False,
-        backlog=BACKLOG,
+    crowd = crowd or Crowd(settings.connections, settings.connections_per_address)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: LaneProtocol(lane, crowd, settings), host, port, backlog=BACKLOG
     )
     return FastServer(server, lane.sockets)
 
 
-def _answer_safely(request: WSUpgradeRequest, door: Door, lane: Lane) -> WSUpgradeResponseWithListener:
+class Arrival:
+    """Where a connection comes from; picows tells its listener's factory only what was asked for."""
+
+    __slots__ = ("address", "lane", "port")
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.address = ""
+        self.port = 0
+
+    def answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        """The listener for a handshake, or the HTTP answer that refuses it."""
+        return _answer_safely(request, self.lane, f"{self.address}:{self.port}" if self.address else "")
+
+
+class LaneProtocol(WSProtocol):  # type: ignore[misc]  # as above
+    """picows' protocol of a connection, counted by address from its first moment.
+
+    `picows.ws_create_server` makes the same with the same options, but lets nobody see the peer before the handshake is answered;
+    `tests/contracts` fails when picows moves them.
+    """
+
+    __slots__ = ("_arrival", "_crowd", "_is_counted")
+
+    def __init__(self, lane: Lane, crowd: Crowd, settings: Settings) -> None:
+        self._arrival = Arrival(lane)
+        self._crowd = crowd
+        self._is_counted = False
+        super().__init__(
+            None,  # host and port, path: a client's
+            None,
+            False,  # the server's side
+            self._arrival.answer,
+            _LOG,
+            True,  # disconnect on an exception
+            settings.handshake_timeout_s,
+            False,  # no pings of picows' own, and their two times and strategy
+            20.0,
+            20.0,
+            WSAutoPingStrategy.PING_WHEN_IDLE,
+            False,  # pongs would pile up for a peer that pings and never reads
+            settings.frame_bytes,
+            None,  # a client's headers
+            settings.read_buffer_bytes,
+        )
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Somebody connects; one too many is cut off."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if peer:
+            self._arrival.address, self._arrival.port = peer[0], peer[1]
+        self._is_counted = self._crowd.enter(self._arrival.address)
+        if not self._is_counted:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """One less."""
+        if self._is_counted:
+            self._is_counted = False
+            self._crowd.leave(self._arrival.address)
+        super().connection_lost(exc)
+
+
+def _answer_safely(request: WSUpgradeRequest, lane: Lane, remote: str) -> WSUpgradeResponseWithListener:
     try:
-        return _answer(request, door, lane)
+        return _answer(request, lane, remote)
     except Exception:  # noqa: BLE001  logged; picows would send its text to the peer and log nothing
         _log.exception("handshake_failed")
         return _http_answer(
-            problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "the hub made a mistake")
+            lane,
+            problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "the hub made a mistake"),
         )
 
 
-def _answer(request: WSUpgradeRequest, door: Door, lane: Lane) -> WSUpgradeResponseWithListener:
+def _answer(request: WSUpgradeRequest, lane: Lane, remote: str) -> WSUpgradeResponseWithListener:
     headers = plain_headers(request.headers.items())
     if "upgrade" in headers.get("connection", "").lower():
         request.headers["Connection"] = (
@@ -83,25 +146,26 @@ def _answer(request: WSUpgradeRequest, door: Door, lane: Lane) -> WSUpgradeRespo
         )
     if lane.sockets.is_stopping:
         return _http_answer(
-            problem_response(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "the hub stops; come back")
+            lane, problem_response(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "the hub stops; come back")
         )
     if headers.get("upgrade", "").lower() != "websocket":
         detail = "this port speaks WebSocket only"
         return _http_answer(
+            lane,
             problem_response(
                 HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", detail, headers={"Upgrade": "websocket"}
-            )
+            ),
         )
     target, _, query = request.path.decode("latin-1").partition("?")
     path = unquote(target)
-    admission = door.admit(path, query, headers, remote="", now_ms=clock.epoch_ms())
+    admission = lane.door.admit(path, query, headers, remote=remote, now_ms=clock.epoch_ms())
     if isinstance(admission, Refusal):
         if admission.close_code is None:
-            log_refusal(path, "", admission.error.http_status, admission.error.code)
-            return _http_answer(admission.problem())
-        admission, make_session = admission.let_in(path, "")
+            log_refusal(path, admission.remote, admission.error.http_status, admission.error.code)
+            return _http_answer(lane, admission.problem())
+        admission, make_session = admission.let_in(path)
     else:
-        make_session = door.paths[path].make_session
+        make_session = lane.door.paths[path].make_session
     chosen = admission.subprotocol
     response = WSUpgradeResponse.create_101_response(
         {} if chosen is None else {"Sec-WebSocket-Protocol": chosen}
@@ -109,9 +173,11 @@ def _answer(request: WSUpgradeRequest, door: Door, lane: Lane) -> WSUpgradeRespo
     return WSUpgradeResponseWithListener(response, FastSocket(lane, admission, make_session))
 
 
-def _http_answer(answer: Response) -> WSUpgradeResponseWithListener:
+def _http_answer(lane: Lane, answer: Response) -> WSUpgradeResponseWithListener:
     headers = {
-        name: value for name, value in answer.headers.items() if name != "content-length"
+        name: value
+        for name, value in {**lane.answer_headers, **answer.headers}.items()
+        if name != "content-length"
     }  # picows adds it
     response = WSUpgradeResponse.create_error_response(answer.status_code, bytes(answer.body), headers)
     return WSUpgradeResponseWithListener(response, None)
@@ -130,3 +196,6 @@ class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
     def error(self, msg: object, *args: Any, **kwargs: Any) -> None:
         """A peer broke the protocol."""
         self.debug(msg, *args, **kwargs)
+
+
+_LOG = _PicowsLog(logging.getLogger("picows"), {})

@@ -6,6 +6,7 @@ on, and a compressed frame fails in the session as text or records that cannot b
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from multidict import CIMultiDict
@@ -13,7 +14,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from haulcast import clock
 from haulcast.doors.close_codes import CloseCode
-from haulcast.doors.handshake import INTERNAL_ERROR, open_session
+from haulcast.doors.handshake import INTERNAL_ERROR, Door, open_session
 from haulcast.doors.open_sockets import (
     CLOSE_GRACE_S,
     OpenSockets,
@@ -22,7 +23,7 @@ from haulcast.doors.open_sockets import (
     log_failure,
     short_reason,
 )
-from haulcast.doors.socket_session import Admission, Payload, SessionFactory, SocketSession
+from haulcast.doors.socket_session import Admission, Claims, Payload, SessionFactory, SocketSession
 
 WAITING_LIMIT = 4
 """A peer with this many send buffers waiting for it is closed as slow, whatever its session still wants to say."""
@@ -45,9 +46,11 @@ class Lane:
     """What all connections of one fast server share."""
 
     sockets: OpenSockets
+    door: Door
     frame_bytes: int
     send_buffer_bytes: int
     idle_timeout_s: float
+    answer_headers: Mapping[str, str]
 
 
 class FastSocket(WSListener):
@@ -105,9 +108,8 @@ class FastSocket(WSListener):
         )
         transport.request.path = b""
         transport.underlying_transport.set_write_buffer_limits(high=self._lane.send_buffer_bytes)
-        self._admission = replace(self._admission, remote=_remote(transport))
         self._opened_s = clock.monotonic_s()
-        self._expires_s = expiry_s(self._admission)
+        self._expires_s = expiry_s(self._admission.claims)
         self.due_s = min(self._opened_s + self._lane.idle_timeout_s, self._expires_s)
         self._lane.sockets.add(self)
         self._session = open_session(self._make_session, self._admission)
@@ -190,7 +192,21 @@ class FastSocket(WSListener):
         self._code = code
         self.due_s = 0.0
 
+    def renew(self, token: str) -> int:
+        """Go on under a newer token; silence counts from now."""
+        claims = self._lane.door.renewed(self._admission.claims, token, clock.epoch_ms())
+        self._admission = replace(self._admission, claims=claims)
+        self._expires_s = expiry_s(claims)
+        if self.due_s:  # otherwise it is being closed
+            self.due_s = min(clock.monotonic_s() + self._lane.idle_timeout_s, self._expires_s)
+        return claims.expires_ms
+
     # the sweep calls these
+
+    @property
+    def claims(self) -> Claims:
+        """What the token says."""
+        return self._admission.claims
 
     def overdue(self, now_s: float) -> None:
         """Cut off who does not leave, close who may not stay, ping who is silent."""
@@ -278,8 +294,3 @@ def _header(kind: WSMsgType, size_bytes: int) -> bytes:
         if size_bytes < 65_536
         else struct.pack("!BBQ", first_byte, 127, size_bytes)
     )
-
-
-def _remote(transport: WSTransport) -> str:
-    peer = transport.underlying_transport.get_extra_info("peername")
-    return f"{peer[0]}:{peer[1]}" if peer else ""

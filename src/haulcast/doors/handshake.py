@@ -1,21 +1,24 @@
 """Who may come in: path, token, role and subprotocol of a handshake, judged without a socket.
 
-The order is 404, 401, 403, so that a wrong path says nothing about tokens and a wrong token nothing about roles.
+The order is 429, 404, 401, 403, so that a wrong path says nothing about tokens and a wrong token nothing about roles.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import parse_qs
 
 import structlog
 from starlette.responses import Response
 
+from haulcast.doors.addresses import Proxies
 from haulcast.doors.close_codes import CloseCode
-from haulcast.doors.problems import problem_response
+from haulcast.doors.origins import Origins
+from haulcast.doors.problems import headers_of, problem_response
+from haulcast.doors.rate_limits import RateLimits
 from haulcast.doors.socket_session import Admission, Claims, Link, SessionFactory, SocketSession
 from haulcast.doors.wire import SUBPROTOCOLS
-from haulcast.errors import ClientError, ForbiddenError, HaulcastError, NotFoundError, TokenError
+from haulcast.errors import ForbiddenError, HaulcastError, KeysError, NotFoundError, RateError, TokenError
 
 Verify = Callable[[str, int], Claims]
 
@@ -47,24 +50,23 @@ class Refusal:
     `problem()` and the connection ends.
     """
 
-    error: ClientError
+    error: HaulcastError
     close_code: int | None = None
     subprotocol: str | None = None  # a browser gives up on an answer that lacks the one it asked for
+    remote: str = ""
+    claims: Claims | None = None  # of a good token
 
-    def let_in(self, path: str, remote: str) -> tuple[Admission, SessionFactory]:
+    def let_in(self, path: str) -> tuple[Admission, SessionFactory]:
         """How to let the handshake through, for a session that closes at once."""
         code = POLICY_VIOLATION if self.close_code is None else self.close_code
-        return Admission(path, NOBODY, self.subprotocol, (), remote), partial(
+        return Admission(path, NOBODY, self.subprotocol, (), self.remote), partial(
             RefusedSession, code, self.error.code
         )
 
     def problem(self) -> Response:
         """The HTTP answer."""
         error = self.error
-        headers = (
-            {"WWW-Authenticate": "Bearer"} if isinstance(error, TokenError) else None
-        )  # RFC 9110, 15.5.2
-        return problem_response(error.http_status, error.code, error.reason, headers=headers)
+        return problem_response(error.http_status, error.code, error.reason, headers=headers_of(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class Door:
 
     paths: Mapping[str, SocketPath]
     verify: Verify
+    limits: RateLimits | None = None
+    origins: Origins = field(default_factory=Origins)
+    proxies: Proxies = field(default_factory=Proxies)
+    is_revoked: Callable[[Claims], bool] = lambda _claims: False
+    on_refused: Callable[[str, str, HaulcastError, Claims | None], None] = lambda *_: None
 
     def admit(
         self, path: str, query: str, headers: Mapping[str, str], *, remote: str, now_ms: int
@@ -83,27 +90,70 @@ class Door:
             path: percent-decoded path, without the query.
             query: raw query string, without `?`.
             headers: as `plain_headers` makes them.
-            remote: the peer's address, for the log.
+            remote: the peer's address and port.
             now_ms: epoch milliseconds.
         """
+        peer = remote.rpartition(":")[0]
+        address = self.proxies.client_of(peer, headers)
+        remote = remote if address == peer else address
+        judged = self._judge(path, query, headers, remote, address, now_ms)
+        if isinstance(judged, Refusal):
+            self.on_refused(path, address, judged.error, judged.claims)
+        return judged
+
+    def _judge(
+        self, path: str, query: str, headers: Mapping[str, str], remote: str, address: str, now_ms: int
+    ) -> Admission | Refusal:
+        try:
+            if self.limits is not None:
+                self.limits.of_address(address)
+            self.origins.check(headers)
+        except (RateError, ForbiddenError) as error:
+            return Refusal(error, remote=remote)
         behind = self.paths.get(path)
         if behind is None:
             return Refusal(
-                NotFoundError("not_found", f"no socket answers here; known are {', '.join(self.paths)}")
+                NotFoundError("not_found", f"no socket answers here; known are {', '.join(self.paths)}"),
+                remote=remote,
             )
         chosen, unknown = _subprotocol(headers)
         token, is_from_query = _token(query, headers)
         try:
             claims = self.verify(token, now_ms)
-        except TokenError as error:
-            return Refusal(error, close_code_of(error) if is_from_query else None, chosen)
+        except (TokenError, KeysError) as error:
+            return Refusal(error, close_code_of(error) if is_from_query else None, chosen, remote)
         if claims.role not in behind.roles:
             allowed = ", ".join(sorted(behind.roles))
             wrong = ForbiddenError(
                 "wrong_role", f"role {claims.role} may not use {path}; allowed are {allowed}"
             )
-            return Refusal(wrong, close_code_of(wrong) if is_from_query else None, chosen)
+            return Refusal(wrong, close_code_of(wrong) if is_from_query else None, chosen, remote, claims)
+        try:
+            if self.limits is not None:
+                self.limits.of_token(claims)
+        except RateError as error:
+            return Refusal(error, None, chosen, remote, claims)
         return Admission(path, claims, chosen, unknown, remote)
+
+    def renewed(self, claims: Claims, token: str, now_ms: int) -> Claims:
+        """The claims of a newer token, under which a connection with these claims goes on.
+
+        Raises:
+            TokenError: what `verify` says of it.
+            KeysError: its key is still to be fetched.
+            ForbiddenError: it is of another bearer, who has to connect anew.
+            RateError: it comes too often.
+        """
+        newer = self.verify(token, now_ms)
+        if newer.bearer != claims.bearer:
+            raise ForbiddenError(
+                "other_bearer",
+                "the token is of another fleet, role, vehicle or share than the connection; connect anew with it",
+                field="token",
+            )
+        if self.limits is not None:
+            self.limits.of_token(newer)
+        return newer
 
 
 def plain_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -142,6 +192,8 @@ def close_code_of(error: HaulcastError) -> int:
             return CloseCode.TOKEN
         case 403:
             return CloseCode.FORBIDDEN
+        case 429:
+            return CloseCode.OVERLOADED
         case status if status < 500:
             return POLICY_VIOLATION
         case _:

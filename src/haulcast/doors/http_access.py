@@ -13,18 +13,24 @@ Verify = Callable[[str], Claims]
 
 READERS: Final = frozenset({"viewer", "dispatcher", "admin"})
 WRITERS: Final = frozenset({"dispatcher", "admin"})
+ADMINS: Final = frozenset({"admin"})
 
 
 def admitted(request: Request, verify: Verify, roles: frozenset[str]) -> Claims:
     """The claims of the request's bearer token, when its role is among `roles`.
 
+    They are left in `request.state.claims`, where the guard finds who made a change.
+
     Raises:
         TokenError: what `verify` says of it, or of an empty one when there is none.
-        ForbiddenError: another role.
+        ForbiddenError: another role, or the token of a shared view, which opens the live socket only.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     claims = verify(token.strip() if scheme.lower() == "bearer" else "")
+    request.state.claims = claims
     if claims.role not in roles:
         allowed = ", ".join(sorted(roles))
         raise ForbiddenError("wrong_role", f"role {claims.role} may not do this; allowed are {allowed}")
+    if claims.vehicles is not None:
+        raise ForbiddenError("shared_view", "the token of a shared view opens the live socket only")
     return claims

@@ -1,12 +1,14 @@
 """All open connections of one shell: one timer for them all, and one way to end them all."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 
 from haulcast import clock
-from haulcast.doors.socket_session import Admission
+from haulcast.doors.close_codes import CloseCode
+from haulcast.doors.socket_session import Admission, Claims
 
 SWEEP_S = 1.0
 CLOSE_GRACE_S = 5.0
@@ -23,6 +25,10 @@ class OpenSocket(Protocol):
 
     due_s: float
     """Monotonic time of the next `overdue`; 0: at the next sweep."""
+
+    @property
+    def claims(self) -> Claims:
+        """What the connection's token says."""
 
     def overdue(self, now_s: float) -> None:
         """Do what is due (ping, expire, cut off) and set the next `due_s`."""
@@ -68,6 +74,13 @@ class OpenSockets:
         for socket in [socket for socket in self._sockets if socket.due_s <= now_s]:
             socket.overdue(now_s)
 
+    def close_revoked(self, is_revoked: Callable[[Claims], bool]) -> int:
+        """Close those whose token was taken back; returns how many."""
+        revoked = [socket for socket in self._sockets if is_revoked(socket.claims)]
+        for socket in revoked:
+            socket.close(CloseCode.TOKEN, "revoked_token")
+        return len(revoked)
+
     async def stop(self, code: int, reason: str, timeout_s: float) -> None:
         """Close all, wait until they are gone, and after `timeout_s` cut off the rest."""
         self.is_stopping = True
@@ -91,9 +104,9 @@ class OpenSockets:
         return True
 
 
-def expiry_s(admission: Admission) -> float:
+def expiry_s(claims: Claims) -> float:
     """The monotonic time at which the connection's token expires."""
-    return clock.monotonic_s() + (admission.claims.expires_ms - clock.epoch_ms()) / 1000
+    return clock.monotonic_s() + (claims.expires_ms - clock.epoch_ms()) / 1000
 
 
 def short_reason(reason: str) -> bytes:

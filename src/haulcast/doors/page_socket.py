@@ -7,6 +7,8 @@ uvicorn with `uvicorn_options(settings)`; on another ASGI server a peer that nev
 
 import asyncio
 from collections import deque
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.routing import WebSocketRoute
@@ -16,7 +18,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from haulcast import clock
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.fast_socket import WAITING_LIMIT
-from haulcast.doors.handshake import INTERNAL_ERROR, Door, Refusal, open_session, plain_headers
+from haulcast.doors.handshake import (
+    INTERNAL_ERROR,
+    Door,
+    Refusal,
+    RefusedSession,
+    open_session,
+    plain_headers,
+)
 from haulcast.doors.open_sockets import (
     CLOSE_GRACE_S,
     SWEEP_S,
@@ -28,7 +37,7 @@ from haulcast.doors.open_sockets import (
     short_reason,
 )
 from haulcast.doors.problems import problem_response
-from haulcast.doors.socket_session import Admission, Payload, SessionFactory
+from haulcast.doors.socket_session import Admission, Claims, Payload, SessionFactory
 from haulcast.doors.uvicorn_protocols import ABORT
 from haulcast.settings import Settings
 
@@ -63,14 +72,17 @@ class PageSockets:
         )
         if isinstance(admission, Refusal):
             if admission.close_code is None:
-                log_refusal(path, remote, admission.error.http_status, admission.error.code)
+                log_refusal(path, admission.remote, admission.error.http_status, admission.error.code)
                 await websocket.send_denial_response(admission.problem())
                 return
-            admission, make_session = admission.let_in(path, remote)
+            admission, make_session = admission.let_in(path)
         else:
             make_session = self._door.paths[path].make_session
         await websocket.accept(admission.subprotocol)
-        await PageSocket(websocket, admission, self.sockets, self._send_buffer_bytes).run(make_session)
+        if self._door.is_revoked(admission.claims):  # meanwhile; from here on `close_revoked` finds it
+            make_session = partial(RefusedSession, CloseCode.TOKEN, "revoked_token")
+        socket = PageSocket(websocket, admission, self._door, self.sockets, self._send_buffer_bytes)
+        await socket.run(make_session)
 
 
 class PageSocket:
@@ -80,7 +92,7 @@ class PageSocket:
         "_abort",
         "_admission",
         "_close",
-        "_expires_s",
+        "_door",
         "_is_full",
         "_is_leaving",
         "_messages_in",
@@ -96,10 +108,16 @@ class PageSocket:
     )
 
     def __init__(
-        self, websocket: WebSocket, admission: Admission, sockets: OpenSockets, send_buffer_bytes: int
+        self,
+        websocket: WebSocket,
+        admission: Admission,
+        door: Door,
+        sockets: OpenSockets,
+        send_buffer_bytes: int,
     ) -> None:
         self._websocket = websocket
         self._admission = admission
+        self._door = door
         self._sockets = sockets
         self._send_buffer_bytes = send_buffer_bytes
         self._abort: Any = websocket.scope.get("extensions", {}).get(ABORT)
@@ -111,7 +129,7 @@ class PageSocket:
         self._is_leaving = False
         self._messages_in = 0
         self._messages_out = 0
-        self._expires_s = self.due_s = expiry_s(admission)
+        self.due_s = expiry_s(admission.claims)
 
     async def run(self, make_session: SessionFactory) -> None:
         """Carry messages both ways until the connection is gone."""
@@ -214,6 +232,14 @@ class PageSocket:
             self.due_s = 0.0
             self._wake.set()
 
+    def renew(self, token: str) -> int:
+        """Go on under a newer token."""
+        claims = self._door.renewed(self._admission.claims, token, clock.epoch_ms())
+        self._admission = replace(self._admission, claims=claims)
+        if self._close is None:
+            self.due_s = expiry_s(claims)
+        return claims.expires_ms
+
     def _send(self, message: Message, size_bytes: int) -> None:
         if self._close is not None:
             return
@@ -225,6 +251,11 @@ class PageSocket:
         self._wake.set()
 
     # the sweep calls these; pings are uvicorn's
+
+    @property
+    def claims(self) -> Claims:
+        """What the token says."""
+        return self._admission.claims
 
     def overdue(self, now_s: float) -> None:
         """Cut off who does not leave, close whose token has expired."""

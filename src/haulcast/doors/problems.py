@@ -4,6 +4,7 @@
 and `field` names what is to blame. Of our own faults nothing but the code goes out; the rest is in the log.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from haulcast.errors import HaulcastError, HubError, StoreError, TokenError
+from haulcast.errors import HaulcastError, HubError, KeysError, RateError, TokenError
 
 MEDIA_TYPE = "application/problem+json"
 STORE_RETRY_S = 2  # about what an embedded database needs to be back
@@ -37,13 +38,25 @@ def problem_response(
     return Response(orjson.dumps({**document, **more}), status, headers, MEDIA_TYPE)
 
 
+def headers_of(error: HaulcastError) -> dict[str, str] | None:
+    """The headers that go with an error's status."""
+    if isinstance(error, TokenError):
+        return {"WWW-Authenticate": "Bearer"}  # RFC 9110, 15.5.2
+    if isinstance(error, RateError):
+        return {"Retry-After": str(math.ceil(error.retry_s))}
+    if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(STORE_RETRY_S)}
+    return None
+
+
 def exception_handlers() -> dict[Any, Callable[[Request, Any], Awaitable[Response]]]:
     """For `Starlette(exception_handlers=...)`: ours, Starlette's (404, 405, ...), and whatever nobody expected."""
     return {HaulcastError: _ours, HTTPException: _starlettes, ClientDisconnect: _gone, Exception: _unexpected}
 
 
 async def _ours(request: Request, error: HaulcastError) -> Response:
-    if isinstance(error, HubError):
+    request.state.code = error.code  # for the audit log
+    if isinstance(error, HubError) and not isinstance(error, KeysError):
         _log.error(
             "request_failed",
             method=request.method,
@@ -51,13 +64,11 @@ async def _ours(request: Request, error: HaulcastError) -> Response:
             code=error.code,
             reason=error.reason,
         )
-        headers = {"Retry-After": str(STORE_RETRY_S)} if isinstance(error, StoreError) else None
         detail = "the hub cannot do this at the moment; its log says why"
-        return problem_response(error.http_status, error.code, detail, headers=headers)
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, TokenError) else None
+        return problem_response(error.http_status, error.code, detail, headers=headers_of(error))
     fields = error.as_fields()
     return problem_response(
-        error.http_status, fields.pop("code"), fields.pop("reason"), headers=headers, **fields
+        error.http_status, fields.pop("code"), fields.pop("reason"), headers=headers_of(error), **fields
     )
 
 

@@ -24,6 +24,15 @@ class Link(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Say goodbye with a code and a reason of at most 120 bytes; later sends are dropped."""
 
+    def renew(self, token: str) -> int:
+        """Go on under a newer token of the same bearer; returns when that expires, epoch milliseconds.
+
+        Raises:
+            TokenError: what the door says of the token.
+            ForbiddenError: it is of another fleet, role, vehicle or share.
+            HubError: it cannot be verified at the moment.
+        """
+
     @property
     def is_writable(self) -> bool:
         """False while more than the send buffer's high-water mark waits for the peer to read."""
@@ -53,6 +62,15 @@ class Claims:
     role: str  # device, viewer, dispatcher, admin
     vehicle: str | None = None  # device tokens only
     expires_ms: int = field(default=2**62)
+    vehicles: frozenset[str] | None = None  # of a shared view: these only; None: all of the fleet
+    subject: str = ""  # who the bearer is, for people and the audit log
+    token_id: str = ""  # `jti`, by which it can be revoked
+    issued_ms: int = 0  # 0: not said, so any revocation of its vehicle is newer
+
+    @property
+    def bearer(self) -> tuple[str, str, str | None, frozenset[str] | None]:
+        """What a newer token for the same connection has to have in common with this one."""
+        return self.fleet, self.role, self.vehicle, self.vehicles
 
 
 @dataclass(frozen=True, slots=True)

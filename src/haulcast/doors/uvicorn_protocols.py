@@ -1,4 +1,4 @@
-"""uvicorn's two protocols, with what ASGI does not ask of a server: a time limit for handshakes, and cutting off.
+"""uvicorn's two protocols, with what ASGI does not ask of a server: time limits, a limit of connections, and cutting off.
 
 Both override single methods of uvicorn's classes; `tests/contracts/test_socket_shells.py` fails when uvicorn moves them.
 """
@@ -7,10 +7,13 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from haulcast.doors.crowd import Crowd
+from haulcast.doors.http_guard import HEAD_BYTES
 from haulcast.doors.open_sockets import CLOSE_GRACE_S
 from haulcast.settings import Settings
 
@@ -18,14 +21,18 @@ ABORT = "haulcast.abort"
 """The ASGI extension: a callable that cuts the connection off."""
 
 
-def uvicorn_options(settings: Settings) -> dict[str, Any]:
+def uvicorn_options(settings: Settings, crowd: Crowd | None = None) -> dict[str, Any]:
     """What `uvicorn.Config` must be given so that the page's sockets behave as those of the fast lane.
 
+    `crowd` counts the connections of the port; None: as many as the settings allow, of whatever address.
     Logs stay at warnings: uvicorn's lines of accepted sockets show query strings, and so tokens.
     """
+    crowd = crowd or Crowd(settings.connections, settings.connections_per_address)
     return {
-        "http": partial(PageHttp, handshake_timeout_s=settings.handshake_timeout_s),
-        "ws": PageWebSocket,
+        "http": partial(PageHttp, handshake_timeout_s=settings.handshake_timeout_s, crowd=crowd),
+        "ws": partial(PageWebSocket, crowd=crowd),
+        "h11_max_incomplete_event_size": HEAD_BYTES,
+        "proxy_headers": False,  # uvicorn would believe any process on this machine; `doors.addresses` asks the settings
         "ws_max_size": settings.frame_bytes,
         "ws_ping_interval": settings.idle_timeout_s,
         "ws_ping_timeout": settings.idle_timeout_s,
@@ -38,37 +45,77 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 
 
 class PageHttp(H11Protocol):
-    """HTTP/1.1, which cuts off who has not sent the head of a first request in time."""
+    """HTTP/1.1, which cuts off who has not sent the head of a request in time, the first one or a later one."""
 
-    def __init__(self, *args: Any, handshake_timeout_s: float, **more: Any) -> None:
+    def __init__(self, *args: Any, handshake_timeout_s: float, crowd: Crowd, **more: Any) -> None:
         super().__init__(*args, **more)
         self._handshake_timeout_s = handshake_timeout_s
+        self._crowd = crowd
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._is_counted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The clock starts."""
+        """The clock starts, unless the connection is one too many."""
         super().connection_made(transport)
-        self._handshake_timer = self.loop.call_later(self._handshake_timeout_s, self._cut_off_without_request)
+        self._is_counted = self._crowd.enter(self.client[0] if self.client else "")
+        if not self._is_counted:
+            transport.abort()
+            return
+        self._start_clock()
+
+    def data_received(self, data: bytes) -> None:
+        """The clock stops when a head is whole, and starts when another one begins."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_clock()
+        elif self._head_timer is None:
+            self._start_clock()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """From now on the socket counts the connection; ours is never told of its end."""
+        self._is_counted = False
+        super().handle_websocket_upgrade(event)
+        socket = self.transport.get_protocol()
+        if isinstance(socket, PageWebSocket) and not socket.has_request:  # a line over the library's 8 KiB
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The clock stops."""
-        self._handshake_timer.cancel()
+        self._stop_clock()
+        if self._is_counted:
+            self._is_counted = False
+            self._crowd.leave(self.client[0] if self.client else "")
         super().connection_lost(exc)
 
-    def _cut_off_without_request(self) -> None:
-        has_request = self.scope is not None  # uvicorn's type denies the None it begins with
-        if not has_request:
-            self.transport.abort()
+    def _start_clock(self) -> None:
+        self._head_timer = self.loop.call_later(self._handshake_timeout_s, self.transport.abort)
+
+    def _stop_clock(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
 class PageWebSocket(WebSocketsSansIOProtocol):
     """WebSocket on the websockets library, which lets the application cut a connection off."""
 
+    def __init__(self, *args: Any, crowd: Crowd, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._crowd = crowd
+        self.has_request = False
+
     def handle_connect(self, event: Request) -> None:
         """Offer the extension; the application's task starts only after this returns."""
+        self.has_request = True
         super().handle_connect(event)
         if self.response.status_code == 101:  # otherwise there is no scope
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[ABORT] = self.transport.abort
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """One less."""
+        self._crowd.leave(self.client[0] if self.client else "")
+        super().connection_lost(exc)
 
     def keepalive_timeout(self) -> None:
         """A silent peer may leave bytes unread, and then uvicorn's close would wait for ever."""

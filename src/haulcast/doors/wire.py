@@ -15,6 +15,9 @@ JSON_SUBPROTOCOL = "haulcast.v1.json"
 BINARY_SUBPROTOCOL = "haulcast.v1.binary"
 SUBPROTOCOLS = (JSON_SUBPROTOCOL, BINARY_SUBPROTOCOL)
 
+RENEWED = b'{"type":"renewed","expires_ms":%d}'
+"""The answer to a newer token on an open socket."""
+
 MAX_SEQ = 2**53
 """Sequences are exact in JSON readers that have doubles only."""
 

@@ -93,9 +93,9 @@ class EventLane:
 
     def _append(self, event: _Event) -> int:
         vehicle = self._rows.vehicle_of[event.row]
-        body = orjson.dumps(self._said(event, vehicle))
+        said = self._said(event, vehicle)
         fleet_number = int(self._rows.fleet_number[event.row])
-        self.log_of(fleet_number).append(vehicle, body[1:])
+        self.log_of(fleet_number).append(vehicle, orjson.dumps(said)[1:], said.get("other", ""))
         return fleet_number
 
     def _said(self, event: _Event, vehicle: str) -> dict[str, Any]:
@@ -161,8 +161,9 @@ class EventLane:
             return
         while offset < log.last and link.is_writable:
             offset += 1
-            vehicle, frame = log.entry(offset)
-            if view.vehicles is None or vehicle in view.vehicles:
+            vehicle, frame, other = log.entry(offset)
+            is_seen = view.vehicles is None or vehicle in view.vehicles
+            if is_seen and (not other or reader.shared is None or other in reader.shared):
                 link.send_text(frame)
                 self.sent += 1
         reader.offset = offset

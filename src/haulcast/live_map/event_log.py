@@ -6,10 +6,11 @@ _HEAD = b'{"type":"event","offset":%d,'
 
 
 class Entry(NamedTuple):
-    """One event: whose it is, and its frame."""
+    """One event: whose it is, its frame, and the second vehicle that it names (empty: none)."""
 
     vehicle: str
     frame: bytes
+    other: str
 
 
 class EventLog:
@@ -34,10 +35,10 @@ class EventLog:
         """The oldest offset that is kept; last + 1 when there is none."""
         return self.last - len(self._ring) + 1
 
-    def append(self, vehicle: str, body: bytes) -> None:
-        """Add an event; `body` is its JSON object without the opening brace."""
+    def append(self, vehicle: str, body: bytes, other: str = "") -> None:
+        """Add an event; `body` is its JSON object without the opening brace, `other` a second vehicle in it."""
         self.last += 1
-        entry = Entry(vehicle, _HEAD % self.last + body)
+        entry = Entry(vehicle, _HEAD % self.last + body, other)
         if len(self._ring) < self._capacity:
             self._ring.append(entry)
         else:

@@ -120,7 +120,8 @@ class FanOut:
 
     def enter(self, link: Link, claims: Claims, *, is_binary: bool) -> Subscriber:
         """A connection, which sees nothing yet."""
-        return Subscriber(link, claims.fleet, self._rows.fleet_number_of(claims.fleet), is_binary)
+        number = self._rows.fleet_number_of(claims.fleet)
+        return Subscriber(link, claims.fleet, number, is_binary, claims.vehicles)
 
     def subscribe(self, subscriber: Subscriber, view: View) -> None:
         """Show the view: a snapshot soon, deltas from then on, and events if it wants them."""

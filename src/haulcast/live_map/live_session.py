@@ -1,14 +1,16 @@
 """One map client's connection, without I/O: commands in, what they mean to the fan-out, errors back."""
 
+from dataclasses import replace
+
 import orjson
 
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.socket_session import Admission, Link
-from haulcast.doors.wire import BINARY_SUBPROTOCOL, SUBPROTOCOLS
-from haulcast.errors import ClientError, FrameError, RequestError
+from haulcast.doors.wire import BINARY_SUBPROTOCOL, RENEWED, SUBPROTOCOLS
+from haulcast.errors import ClientError, ForbiddenError, FrameError, KeysError, RequestError
 from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.subscriber import Subscriber
-from haulcast.live_map.view import Command, Move, Resume, Subscribe, read_command
+from haulcast.live_map.view import Command, Move, Renew, Resume, Subscribe, View, read_command
 from haulcast.settings import Settings
 
 MOST_UNREAD_REPLIES = 100
@@ -62,7 +64,7 @@ class LiveSession:
             if not is_text:
                 raise FrameError("bad_binary", "the live socket takes commands as JSON text")
             self._do(subscriber, read_command(payload, self._settings.view_rate_hz))
-        except ClientError as error:
+        except (ClientError, KeysError) as error:
             self._bad_in_a_row += 1
             self._say(subscriber.link, error.as_fields(), "error")
             if self._bad_in_a_row >= self._settings.bad_frames:
@@ -85,7 +87,7 @@ class LiveSession:
     def _do(self, subscriber: Subscriber, command: Command) -> None:
         fan_out = self._fan_out
         if isinstance(command, Subscribe):
-            fan_out.subscribe(subscriber, command.view)
+            fan_out.subscribe(subscriber, self._allowed(command.view))
         elif isinstance(command, Move):
             if not fan_out.move(subscriber, command):
                 raise RequestError(
@@ -98,11 +100,30 @@ class LiveSession:
                 subscriber.link, {"epoch": log.epoch, "offset": log.last, "complete": is_complete}, "resumed"
             )
             fan_out.events.pump(subscriber)
+        elif isinstance(command, Renew):
+            self._send(subscriber.link, RENEWED % subscriber.link.renew(command.token))
         else:
             fan_out.unsubscribe(subscriber)
 
+    def _allowed(self, view: View) -> View:
+        """The view, within the vehicles of a shared one."""
+        shared = self._admission.claims.vehicles
+        if shared is None:
+            return view
+        if view.vehicles is None:
+            return replace(view, vehicles=shared)
+        if not view.vehicles <= shared:
+            allowed = ", ".join(sorted(shared))[:200]
+            raise ForbiddenError(
+                "not_shared", f"this view is of {allowed}; others are not shared", field="vehicles"
+            )
+        return view
+
     def _say(self, link: Link, said: dict[str, object], kind: str) -> None:
-        link.send_text(orjson.dumps({"type": kind, **said}))
+        self._send(link, orjson.dumps({"type": kind, **said}))
+
+    def _send(self, link: Link, reply: bytes) -> None:
+        link.send_text(reply)
         if link.is_writable:
             self._unread = 0
             return

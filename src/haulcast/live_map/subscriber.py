@@ -14,6 +14,9 @@ class Subscriber:
     fleet: str
     fleet_number: int
     is_binary: bool
+    shared: frozenset[str] | None = (
+        None  # the vehicles of a shared view: no other is ever named; None: all of the fleet
+    )
     view: View | None = None
     offset: int | None = (
         None  # of the last event it was sent or does not want; None: it has not asked for events

@@ -1,7 +1,7 @@
 """What a map client asks for, read and checked; `docs/protocol.md` has the commands."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -56,7 +56,14 @@ class Unsubscribe:
     """See nothing more."""
 
 
-Command = Subscribe | Move | Resume | Unsubscribe
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Go on under a newer token."""
+
+    token: str = field(repr=False)
+
+
+Command = Subscribe | Move | Resume | Unsubscribe | Renew
 
 
 def read_command(payload: bytes, most_rate_hz: float) -> Command:
@@ -128,11 +135,19 @@ def _unsubscribe(_said: Mapping[str, Any], _most_rate_hz: float) -> Unsubscribe:
     return Unsubscribe()
 
 
+def _renew(said: Mapping[str, Any], _most_rate_hz: float) -> Renew:
+    token = _needed(said, "token")
+    if not isinstance(token, str) or not token:
+        raise RequestError("wrong_type", "token has to be a JWT as text", field="token")
+    return Renew(token)
+
+
 _COMMANDS: Mapping[str, tuple[Callable[[Mapping[str, Any], float], Command], frozenset[str]]] = {
     "subscribe": (_subscribe, frozenset({"bbox", "zoom", "rate_hz", "vehicles", "events"})),
     "move": (_move, frozenset({"bbox", "zoom"})),
     "resume": (_resume, frozenset({"epoch", "offset"})),
     "unsubscribe": (_unsubscribe, frozenset()),
+    "token": (_renew, frozenset({"token"})),
 }
 
 
