@@ -36,11 +36,19 @@ REASON_NAMES: tuple[str, ...] = tuple((reason.name or "").lower() for reason in 
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Refused fixes as columns of equal length: row int32, seq int64, reasons uint32 (bits of `Reason`)."""
+    """Refused fixes as columns of equal length.
+
+    Attributes:
+        row: int32.
+        seq: int64.
+        reasons: uint32, bits of `Reason`.
+        source: int64, the index in the batch; below zero: of no batch at hand, it was held back from an earlier one.
+    """
 
     row: NDArray[np.int32]
     seq: NDArray[np.int64]
     reasons: NDArray[np.uint32]
+    source: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.row)
@@ -108,6 +116,14 @@ class TrackState:
         """The rows that hold a fix back."""
         return np.flatnonzero(self.track["held_source"] != kernel.NO_SOURCE)
 
+    def holds(self, row: NDArray[np.integer], time_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each row holds back its fix of that time."""
+        track = self.track[row]
+        is_held: NDArray[np.bool_] = (track["held_source"] != kernel.NO_SOURCE) & (
+            track["held_ms"] == time_ms
+        )
+        return is_held
+
     def give_up_held(self, rows: NDArray[np.integer]) -> Refusals:
         """Refuse what these rows hold back, because no further fix will come, or not soon."""
         rows = rows[self.track["held_source"][rows] != kernel.NO_SOURCE]
@@ -116,7 +132,8 @@ class TrackState:
         self.track["handled_seq"][rows] = np.maximum(self.track["handled_seq"][rows], seq)
         for row in rows.tolist():
             self._held_attributes.pop(row, None)
-        return Refusals(rows.astype(np.int32), seq, np.full(len(rows), Reason.IMPOSSIBLE_JUMP, np.uint32))
+        reasons = np.full(len(rows), Reason.IMPOSSIBLE_JUMP, np.uint32)
+        return Refusals(rows.astype(np.int32), seq, reasons, -1 - rows.astype(np.int64))
 
     def give_up_held_before(self, now_ms: int) -> Refusals:
         """Refuse what was held back before `now_ms`, by our clock."""
@@ -170,7 +187,7 @@ def filter_track(state: TrackState, batch: PositionBatch, now_ms: int, limits: F
     return FilterResult(
         accepted,
         is_late[:taken],
-        Refusals(refused["row"].copy(), refused["seq"].copy(), refused["reasons"].copy()),
+        Refusals(*(refused[name].copy() for name in ("row", "seq", "reasons", "source"))),
     )
 
 

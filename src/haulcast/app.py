@@ -14,6 +14,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from geo import fence_match, fence_passes, fence_transitions, fix_text, late_fixes, proximity, track_filter
 from geo.positions import PositionBatch
@@ -43,6 +44,11 @@ from haulcast.fences.watch import FenceWatch
 from haulcast.live_map import fan_out as live_fan_out
 from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
+from haulcast.phones import phone_api, phone_id_api
+from haulcast.phones.osmand_port import OsmandPort
+from haulcast.phones.phone_id_store_postgres import PostgresPhoneIdStore
+from haulcast.phones.reporters import Reporters
+from haulcast.phones.submissions import Submissions
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.rules import rule_api
@@ -91,9 +97,13 @@ class Hub:
             HaulcastError: a setting, the database or an address is not usable.
         """
         async with contextlib.AsyncExitStack() as stack:
-            http_socket = stack.enter_context(
-                http_server.listening(self.settings.host, self.settings.http_port)
-            )
+            listening = [
+                stack.enter_context(
+                    http_server.listening(name, self.settings.host, getattr(self.settings, name))
+                )
+                for name in ("http_port", "osmand_port")
+                if name == "http_port" or self.settings.osmand_port
+            ]
             warming = asyncio.create_task(asyncio.to_thread(warm_up))
             stack.callback(warming.cancel)
             database = await stack.enter_async_context(open_database(self.settings))
@@ -119,7 +129,7 @@ class Hub:
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
             gate.watch(page_sockets.sockets)
-            await stack.enter_async_context(self._serving_http(http_socket, database, page_sockets))
+            await stack.enter_async_context(self._serving_http(listening, database, page_sockets))
             host, port = self.settings.host, self.settings.hub_port
             with http_server.address("hub_port", host, port):
                 fast = await serve_fast_socket(host, port, self.settings, self._door, gate.crowd())
@@ -128,7 +138,7 @@ class Hub:
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
                 "ready",
-                http_port=http_socket.getsockname()[1],
+                http_port=listening[0].getsockname()[1],
                 hub_port=fast.port,
                 fences=len(self._catalogue),
                 rules=len(self._rule_book),
@@ -167,6 +177,9 @@ class Hub:
             self.settings, self._inbox, self._state.track,
             row_of=self._row_of, on_gone=self._on_device_gone, now_ms=clock.epoch_ms, call_later=loop.call_later,
         )  # fmt: skip
+        self._submissions = Submissions(
+            self._inbox, self._state.track, row_of=self._phone_row, stored=_stored, now_ms=clock.epoch_ms
+        )
         self._fan_out = FanOut(
             self.settings, self._state.last, self._rows, epoch=secrets.token_hex(6),
             fence_label=lambda handle: (self._catalogue.id_of(handle), self._catalogue.name_of(handle)),
@@ -178,7 +191,9 @@ class Hub:
             limits=FilterLimits(*(getattr(self.settings, name) for name in FilterLimits._fields)),
             tick_ms=self.settings.tick_ms, step_fixes=self.settings.step_fixes,
             decode=self._decode, fence_set=lambda: self._catalogue.current, rule_set=lambda: self._rule_book.current,
-            listeners=[self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step],
+            listeners=[
+                self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step, self._submissions.on_step,
+            ],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
         )  # fmt: skip
         self._door = self._gate.door(
@@ -211,10 +226,16 @@ class Hub:
         self._state.ensure_rows(len(self._rows), self._rows.fleet_number)
         return row
 
+    def _phone_row(self, fleet: str, vehicle: str) -> int:
+        row = self._row_of(fleet, vehicle)
+        if not self._state.last.is_known[row]:  # else it is on record since its first fix
+            self._registry.seen(fleet, vehicle)
+        return row
+
     def _decode(self, waiting: WaitingFrames, received_ms: int) -> PositionBatch:
         batch, bad = decode_frames(waiting, received_ms, self.settings.frame_fixes)
         self._sessions.on_frames(waiting, bad)
-        return batch
+        return self._submissions.join(batch, waiting.batches, received_ms)
 
     def _tell_devices(self, result: StepResult) -> None:
         self._sessions.on_refused(result.refused)
@@ -255,22 +276,30 @@ class Hub:
 
     @contextlib.asynccontextmanager
     async def _serving_http(
-        self, listening: socket.socket, database: Database, page_sockets: PageSockets
+        self, listening: list[socket.socket], database: Database, page_sockets: PageSockets
     ) -> AsyncIterator[None]:
         checks: dict[str, status_api.Check] = {
             "database": functools.partial(_database_trouble, database),
             "kernels": self._kernel_trouble,
         }
+        phone_ids = PostgresPhoneIdStore(database)
+        phones = (Reporters(self._gate.verify, phone_ids), self._submissions, self.settings)
         routes: list[BaseRoute] = [
             *status_api.routes(self._gate.verify, checks, self._counters),
             *fence_api.routes(self._fence_edits, self._gate.verify),
             *rule_api.routes(self._rule_edits, self._gate.verify, self._catalogue.find_tags),
             *vehicle_api.routes(self._vehicle_edits, self._gate.verify, self._position_of, self._forget),
+            *phone_id_api.routes(phone_ids, self._gate.verify),
+            *phone_api.routes(*phones),
             *self._gate.routes(),
             *page_sockets.routes(),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
-        application = Starlette(routes=routes, exception_handlers=problems.exception_handlers())
+        handlers = problems.exception_handlers()
+        application: ASGIApp = Starlette(routes=routes, exception_handlers=handlers)
+        if port := self.settings.osmand_port:
+            osmand = Starlette(routes=phone_api.osmand_routes(*phones), exception_handlers=handlers)
+            application = OsmandPort(port, osmand, application)
         async with http_server.serving(
             self._gate.guard(application), listening, self.settings, self._gate.crowd()
         ):
@@ -301,6 +330,7 @@ class Hub:
             "rules": len(self._rule_book),
             "fence_bytes": self._catalogue.current.nbytes,
             "map": self._fan_out.counters,
+            "phones": self._submissions.counters,
             "checkpoints": self._checkpoints.counters,
             "doors": self._gate.counters,
         }
@@ -344,6 +374,10 @@ class Hub:
                 )  # fmt: skip
             counters.longest_step_s = 0.0
             before = now
+
+
+async def _stored(_tick: int) -> None:
+    """Nothing is stored yet, so that what is taken is all there is to wait for."""
 
 
 async def _database_trouble(database: Database) -> str | None:

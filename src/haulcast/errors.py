@@ -16,6 +16,7 @@
     └── HubError                    ours: the hub or what it stands on
         ├── SettingError            (ValueError)       a setting that is not allowed
         ├── KeysError               (ConnectionError) 503  a token of a key that is still to be fetched
+        ├── OverloadError                         503  more than it can take now, or too slow an answer
         └── StoreError              (ConnectionError) 503  a store that cannot be reached
 
 Each has a stable `code` for machines, a `reason` for people, and the `field` when one is to blame. Devices hear
@@ -124,6 +125,12 @@ class SettingError(HubError, ValueError):
 
 class KeysError(HubError, ConnectionError):
     """A token signed by a key that the hub does not have yet, and is fetching."""
+
+    http_status = 503
+
+
+class OverloadError(HubError):
+    """The hub has more to do than it can do now; the same will work later."""
 
     http_status = 503
 

@@ -38,6 +38,12 @@ class Settings:
     hub_port: int = _setting(8001, "the fast lane: device and live sockets", least=0, most=65535)
     data_dir: str = _setting("var", "where the embedded database and the development secret live")
     database_url: str = _setting("", "postgresql://...; empty: the embedded PostgreSQL in data_dir")
+    osmand_port: int = _setting(
+        0,
+        "the OsmAnd protocol once more, at any path, for trackers that want its customary 5055; 0: no",
+        least=0,
+        most=65535,
+    )
     token_secret: str = _setting(
         "", "signs tokens (HS256), at least 32 bytes; empty: made at first start (development)"
     )
@@ -87,6 +93,9 @@ class Settings:
     )
     device_burst: float = _setting(
         20_000.0, "fixes a device may send at once, as after an hour without network", least=1, most=1e7
+    )
+    osmand_speed_unit: Literal["knots", "kmh", "mps", "mph"] = _setting(
+        "knots", "of the OsmAnd protocol's speed, where a report does not say"
     )
     bad_frames: int = _setting(10, "bad frames in a row that close the connection", least=1, most=10_000)
     idle_timeout_s: float = _setting(

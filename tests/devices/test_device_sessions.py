@@ -155,7 +155,12 @@ def test_rejects_go_to_their_own_device_in_one_frame(hub):
     _, a = connect(hub, "a")
     _, b = connect(hub, "b")
     hub.sessions.on_refused(
-        Refusals(np.array([1, 0, 1], np.int32), np.array([5, 6, 7]), np.array([1, 2, 12], np.uint32))
+        Refusals(
+            np.array([1, 0, 1, 0], np.int32),
+            np.array([5, 6, 7, -1]),
+            np.array([1, 2, 12, 1], np.uint32),
+            np.arange(4),
+        )
     )
     assert a.texts[-1]["rejects"] == [{"seq": 6, "reasons": ["null_island"]}]
     assert [r["seq"] for r in b.texts[-1]["rejects"]] == [5, 7]

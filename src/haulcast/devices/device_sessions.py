@@ -128,10 +128,11 @@ class DeviceSessions:
         return tag if tag >= 0 else -1 - tag
 
     def on_refused(self, refused: Refusals) -> None:
-        """Tell each device which of its fixes were refused, with all reasons."""
-        if not len(refused):
+        """Tell each device which of its fixes were refused, with all reasons; those without a sequence came another way."""
+        own = np.flatnonzero(refused.seq >= 0)
+        if not len(own):
             return
-        order = np.argsort(refused.row, kind="stable")
+        order = own[np.argsort(refused.row[own], kind="stable")]
         rows, starts = np.unique(refused.row[order], return_index=True)
         for row, index in zip(rows.tolist(), np.split(order, starts[1:]), strict=True):
             session = self._sessions.get(row)

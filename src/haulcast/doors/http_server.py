@@ -1,4 +1,4 @@
-"""The HTTP port: listened on before anything slow starts, served by uvicorn when all is there."""
+"""The HTTP ports: listened on before anything slow starts, served by uvicorn when all is there."""
 
 import asyncio
 import contextlib
@@ -33,10 +33,10 @@ def address(setting: str, host: str, port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(setting: str, host: str, port: int) -> Iterator[socket.socket]:
     """A listening socket, taken before anything slow starts, so that a taken port is said at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with address("http_port", host, port):
+    with address(setting, host, port):
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     with listening:
         yield listening
@@ -44,9 +44,9 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextlib.asynccontextmanager
 async def serving(
-    application: ASGIApp, listening: socket.socket, settings: Settings, crowd: Crowd
+    application: ASGIApp, listening: list[socket.socket], settings: Settings, crowd: Crowd
 ) -> AsyncIterator[None]:
-    """Serve an application for the time of the block."""
+    """Serve an application on these sockets for the time of the block."""
     config = uvicorn.Config(
         application,
         lifespan="off",
@@ -55,7 +55,7 @@ async def serving(
         **uvicorn_options(settings, crowd),
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
+    task = asyncio.create_task(server.serve(sockets=listening))
     try:
         yield
     finally:

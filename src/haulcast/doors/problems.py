@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from haulcast.errors import HaulcastError, HubError, KeysError, RateError, TokenError
+from haulcast.errors import HaulcastError, HubError, KeysError, OverloadError, RateError, TokenError
 
 MEDIA_TYPE = "application/problem+json"
 STORE_RETRY_S = 2  # about what an embedded database needs to be back
@@ -56,7 +56,8 @@ def exception_handlers() -> dict[Any, Callable[[Request, Any], Awaitable[Respons
 
 async def _ours(request: Request, error: HaulcastError) -> Response:
     request.state.code = error.code  # for the audit log
-    if isinstance(error, HubError) and not isinstance(error, KeysError):
+    # Of the first kind are too many to log one by one when it matters, and the second is no trouble of ours.
+    if isinstance(error, HubError) and not isinstance(error, OverloadError | KeysError):
         _log.error(
             "request_failed",
             method=request.method,

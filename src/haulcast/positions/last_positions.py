@@ -66,4 +66,6 @@ class LastPositions:
         values = {WIRE_NAMES.get(name, name): getattr(self, name)[row].item() for name in KEPT}
         if row in self.attributes:
             values["attributes"] = orjson.loads(self.attributes[row])
+        if values["seq"] < 0:  # the protocol counts nothing
+            del values["seq"]
         return {name: value for name, value in values.items() if value == value}  # noqa: PLR0124 - NaN is unknown
