@@ -129,11 +129,12 @@ class Hub:
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
             gate.watch(page_sockets.sockets)
-            await stack.enter_async_context(self._serving_http(listening, database, page_sockets))
             host, port = self.settings.host, self.settings.hub_port
             with http_server.address("hub_port", host, port):
                 fast = await serve_fast_socket(host, port, self.settings, self._door, gate.crowd())
             gate.watch(fast.sockets)
+            # last, so that who asks whether the hub is ready finds all of it
+            await stack.enter_async_context(self._serving_http(listening, database, page_sockets))
             for chore in (self._summarise(), self._give_up_held(), self._watch_load(), self._watch_time()):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
