@@ -24,7 +24,9 @@ LIMITS = FilterLimits(60_000, 10**9, 90.0, 1e7, 2_000.0, 1e6, 1e6)
 NOW_MS = 1_790_000_000_000
 
 
-def checkpoints_of(*names: tuple[str, str], visits: str = "[]", seed: int = 0) -> Checkpoints:
+def checkpoints_of(
+    *names: tuple[str, str], visits: str = "[]", pairs: str = "[]", seed: int = 0
+) -> Checkpoints:
     """Random numbers, extreme integers and NaN among them."""
     random = np.random.default_rng(seed)
     numbers = {}
@@ -33,7 +35,9 @@ def checkpoints_of(*names: tuple[str, str], visits: str = "[]", seed: int = 0) -
             numbers[name] = random.integers(-(2**63), 2**63 - 1, len(names))
         else:
             numbers[name] = np.where(random.random(len(names)) < 0.3, np.nan, random.normal(size=len(names)))
-    return Checkpoints([f for f, _ in names], [v for _, v in names], [visits] * len(names), numbers)
+    count = len(names)
+    fleets, vehicles = [f for f, _ in names], [v for _, v in names]
+    return Checkpoints(fleets, vehicles, [visits] * count, [pairs] * count, numbers)
 
 
 async def read(store) -> dict[tuple[str, str], tuple]:
@@ -41,13 +45,18 @@ async def read(store) -> dict[tuple[str, str], tuple]:
     found = {}
     async for portion in store.read_all():
         for i, names in enumerate(zip(portion.fleet, portion.vehicle, strict=True)):
-            found[names] = (portion.visits[i], *(repr(portion.numbers[name][i].item()) for name in NUMBERS))
+            texts = portion.visits[i], portion.pairs[i]
+            found[names] = (*texts, *(repr(portion.numbers[name][i].item()) for name in NUMBERS))
     return found
 
 
 def shown(checkpoints: Checkpoints) -> dict[tuple[str, str], tuple]:
     return {
-        names: (checkpoints.visits[i], *(repr(checkpoints.numbers[name][i].item()) for name in NUMBERS))
+        names: (
+            checkpoints.visits[i],
+            checkpoints.pairs[i],
+            *(repr(checkpoints.numbers[name][i].item()) for name in NUMBERS),
+        )
         for i, names in enumerate(zip(checkpoints.fleet, checkpoints.vehicle, strict=True))
     }
 
@@ -57,8 +66,9 @@ async def test_what_is_saved_comes_back_bit_for_bit_and_the_newest_wins(each_dat
     store, names = PostgresCheckpointStore(each_database), [("acme", "ü"), ("globex", "ü"), ("acme", "b")]
     await PostgresVehicleStore(each_database).add_missing(names)
     visits = '[["yard", 9007199254740991, 5]]'
+    pairs = '[["convoy", "b", 9007199254740991, 5, true]]'
     await store.save(checkpoints_of(*names))
-    newest = checkpoints_of(*names[:2], visits=visits, seed=1)
+    newest = checkpoints_of(*names[:2], visits=visits, pairs=pairs, seed=1)
     assert await store.save(newest) == []
     assert await read(store) == shown(checkpoints_of(*names)) | shown(newest)
 

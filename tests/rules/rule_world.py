@@ -56,12 +56,12 @@ class Said(NamedTuple):
 class World:
     """Vehicles 0 to 3 of fleet acme (tags by vehicle), two fences, and the rules given."""
 
-    def __init__(self, *rules: Rule, fences=(DEPOT,), first_visit: int = 1) -> None:
+    def __init__(self, *rules: Rule, fences=(DEPOT,), first_visit: int = 1, late_fixes: int = 0) -> None:
         self.vehicle_tags = dict.fromkeys(range(4), ())
         self.fence_tags = {DEPOT: (), YARD: ()}
         self.fence_asked = 0
         self.scope = RuleScope(self._fence, lambda row: ("acme", f"v{row}", self.vehicle_tags[row]))
-        self.state = HubState(FenceWatch(first_visit), RuleWatch(self.scope))
+        self.state = HubState(FenceWatch(first_visit, late_fixes), RuleWatch(self.scope))
         self.state.ensure_rows(4, np.zeros(4, np.int32))
         self.seq = count()
         self.versions = count(1)

@@ -1,7 +1,7 @@
 """What late fixes change for rules, with facts made by hand around the real stages."""
 
 import numpy as np
-from rule_world import DEPOT, IN, T0_MS, Fix, Said, World, rule, said
+from rule_world import DEPOT, IN, LIMITS, OUT, T0_MS, Fix, Said, World, rule, said
 
 from geo.fence_events import Cause, Kind, fence_events
 from haulcast.rules.rule import RuleKind
@@ -16,7 +16,7 @@ class LateWorld(World):
         """Facts (kind, visit, entered s, left s) about vehicle 0 and the depot; what rules say to them."""
         batch = self._batch(())
         hits = self.state.fences.watch(
-            self.fence_set, self.state.fleet_number, self.state.last.is_known, batch, 0
+            self.fence_set, self.state.fleet_number, self.state.last.is_known, batch, 0, LIMITS
         )[1]
         entered = [T0_MS + int(1000 * s) for _, _, s, _ in facts]
         left = [-1 if s is None else T0_MS + int(1000 * s) for *_, s in facts]
@@ -87,3 +87,29 @@ def test_a_withdrawn_visit_is_forgotten_silently():
     assert world.late((Kind.WITHDRAWN, visit, 0.0, None), now_s=100) == [("withdrawn", "", "late", 0.0)]
     assert world.late(now_s=9_000) == []
     assert not world.state.rules.is_waiting
+
+
+def test_a_late_fix_through_the_step_begins_and_ends_what_it_shows():
+    """A fix inside that comes after the next one outside: the visit is told as late, and so is what rules say to it."""
+    world = World(rule(RuleKind.ENTER), rule(RuleKind.EXIT), late_fixes=64)
+    assert world.step(Fix(0, OUT), Fix(4_000, OUT)) == []
+    told = world.step(Fix(2_000, IN), now_s=4_010)
+    assert [(one.kind, one.rule, one.cause) for one in told] == [
+        ("enter", "", "late"), ("enter", "enter", "late"), ("exit", "", "late"), ("exit", "exit", "late"),
+    ]  # fmt: skip
+    assert 1_900 < told[0].s < 2_000 < told[2].s < 2_100
+    (corrected,) = world.step(Fix(1_000, OUT), now_s=4_020)  # a shorter way in: facts alone say so
+    assert (corrected.kind, corrected.rule) == ("corrected", "")
+    assert told[0].s < corrected.s < 2_000
+
+
+def test_a_late_fix_through_the_step_moves_a_dwell_that_waits():
+    """It shows that the vehicle came in later than was told: the dwell runs from then."""
+    world = World(rule(RuleKind.DWELL, dwell_s=1_000), late_fixes=64)
+    world.step(Fix(0, OUT), Fix(400, IN))
+    (corrected,) = world.step(Fix(390, OUT), now_s=410)
+    assert (corrected.kind, corrected.cause) == ("corrected", "late")
+    assert 390 < corrected.s < 400
+    assert world.step(now_s=1_385) == []
+    (dwell,) = world.step(now_s=1_420)
+    assert dwell.s == corrected.s + 1_000
