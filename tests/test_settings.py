@@ -96,6 +96,10 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(tmp_p
             r"token_secret_old has a secret of 5 bytes; allowed are 32 or more",
         ),
         ({"HAULCAST_TOKEN_SECRET": "short"}, r"token_secret has 5 bytes; allowed are 32 or more"),
+        (
+            {"HAULCAST_METRICS_TOKEN": "has spaces in between"},
+            r"metrics_token is no token; allowed are 16 or more",
+        ),
         ({"HAULCAST_ENVIRONMENT": "production"}, r"token_secret is empty; in production it is required"),
     ],
 )
@@ -130,7 +134,7 @@ def test_a_missing_file_is_said_plainly(tmp_path: Path) -> None:
         read_settings(tmp_path / "none.toml", {})
 
 
-@pytest.mark.parametrize("name", ["token_secret", "token_secret_old", "database_url"])
+@pytest.mark.parametrize("name", ["token_secret", "token_secret_old", "metrics_token", "database_url"])
 def test_a_secret_never_stands_in_an_error(tmp_path: Path, name: str) -> None:
     """An error about a setting that may hold a password does not repeat it."""
     file = tmp_path / "mine.toml"

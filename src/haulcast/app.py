@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from geo import fence_match, fence_passes, fence_transitions, fix_text, late_fixes, proximity, track_filter
 from geo.positions import PositionBatch
-from geo.track_filter import FilterLimits, Reason
+from geo.track_filter import FilterLimits
 from haulcast import clock, status_api
 from haulcast.access.gate import open_gate
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop, saving
@@ -41,9 +41,11 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import fence_edits
 from haulcast.fences.fence_store_postgres import PostgresFenceStore
 from haulcast.fences.watch import FenceWatch
+from haulcast.hub_counters import HubCounters
 from haulcast.live_map import fan_out as live_fan_out
 from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
+from haulcast.metrics import metrics_api
 from haulcast.phones import phone_api, phone_id_api
 from haulcast.phones.osmand_port import OsmandPort
 from haulcast.phones.phone_id_store_postgres import PostgresPhoneIdStore
@@ -126,6 +128,11 @@ class Hub:
             )
             await stack.enter_async_context(saving(self._checkpoints))
             self._wire(registry)
+            self._counters = HubCounters(
+                loop=self._loop, state=self._state, inbox=self._inbox, rows=self._rows, sessions=self._sessions,
+                catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out,
+                checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions,
+            )  # fmt: skip
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
             gate.watch(page_sockets.sockets)
@@ -133,9 +140,15 @@ class Hub:
             with http_server.address("hub_port", host, port):
                 fast = await serve_fast_socket(host, port, self.settings, self._door, gate.crowd())
             gate.watch(fast.sockets)
+            self._counters.sockets.extend((fast.sockets, page_sockets.sockets))
             # last, so that who asks whether the hub is ready finds all of it
             await stack.enter_async_context(self._serving_http(listening, database, page_sockets))
-            for chore in (self._summarise(), self._give_up_held(), self._watch_load(), self._watch_time()):
+            for chore in (
+                self._counters.summarise(self.settings.summary_interval_s),
+                self._give_up_held(),
+                self._watch_load(),
+                self._watch_time(),
+            ):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
                 "ready",
@@ -286,7 +299,8 @@ class Hub:
         phone_ids = PostgresPhoneIdStore(database)
         phones = (Reporters(self._gate.verify, phone_ids), self._submissions, self.settings)
         routes: list[BaseRoute] = [
-            *status_api.routes(self._gate.verify, checks, self._counters),
+            *status_api.routes(self._gate.verify, checks, self._counters.status),
+            *metrics_api.routes(self._gate.verify, self.settings.metrics_token, self._counters),
             *fence_api.routes(self._fence_edits, self._gate.verify),
             *rule_api.routes(self._rule_edits, self._gate.verify, self._catalogue.find_tags),
             *vehicle_api.routes(self._vehicle_edits, self._gate.verify, self._position_of, self._forget),
@@ -308,33 +322,6 @@ class Hub:
 
     async def _kernel_trouble(self) -> str | None:
         return None if self._is_warm else "the kernels are being compiled"
-
-    def _counters(self) -> dict[str, Any]:
-        counters = self._loop.counters
-        return {
-            "ticks": counters.ticks,
-            "fixes": counters.fixes,
-            "accepted": counters.accepted,
-            "late": counters.late,
-            **self._state.fences.late_counters,
-            "refused": counters.refused,
-            "held": len(self._state.track.held()),
-            "refused_by_reason": {
-                (reason.name or "").lower(): int(count)
-                for reason, count in zip(Reason, counters.refused_by_reason, strict=True)
-            },
-            "bad_frames": self._sessions.bad_frames,
-            "fence_events": counters.fence_events,
-            "devices": len(self._sessions),
-            "vehicles": len(self._rows),
-            "fences": len(self._catalogue),
-            "rules": len(self._rule_book),
-            "fence_bytes": self._catalogue.current.nbytes,
-            "map": self._fan_out.counters,
-            "phones": self._submissions.counters,
-            "checkpoints": self._checkpoints.counters,
-            "doors": self._gate.counters,
-        }
 
     async def _watch_load(self) -> None:
         """Tell the sessions how much of a core this process has used of late."""
@@ -360,21 +347,6 @@ class Hub:
             await asyncio.sleep(RULE_CLOCK_S)
             if self._state.rules.is_waiting:
                 self._loop.wake()
-
-    async def _summarise(self) -> None:
-        """One line each interval in which something happened."""
-        before = self._counters()
-        while True:
-            await asyncio.sleep(self.settings.summary_interval_s)
-            now, counters = self._counters(), self._loop.counters
-            if now["fixes"] > before["fixes"] or now["devices"] != before["devices"]:
-                counted = ("ticks", "fixes", "accepted", "late", "refused", "fence_events", "bad_frames")
-                log.info(
-                    "ticks", **{name: now[name] - before[name] for name in counted}, devices=now["devices"],
-                    subscribers=now["map"]["subscribers"], longest_step_ms=round(counters.longest_step_s * 1000, 1),
-                )  # fmt: skip
-            counters.longest_step_s = 0.0
-            before = now
 
 
 async def _stored(_tick: int) -> None:

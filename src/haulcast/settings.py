@@ -5,6 +5,7 @@ same names for copying. An unknown name, a wrong type or a value out of range st
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,8 +15,9 @@ from typing import Any, Literal, get_args, get_origin
 from haulcast.errors import SettingError
 
 PREFIX = "HAULCAST_"
-SECRETS = frozenset({"token_secret", "token_secret_old", "database_url"})
+SECRETS = frozenset({"token_secret", "token_secret_old", "metrics_token", "database_url"})
 """Their values stand in no error and no log."""
+METRICS_TOKEN = re.compile("[!-~]{16,}")
 NOT_SETTINGS = frozenset({"HAULCAST_TOKEN"})
 """Names of the command line's clients, which may stand in the same environment."""
 
@@ -63,6 +65,10 @@ class Settings:
     )
     token_leeway_s: float = _setting(
         5.0, "tokens are good so much longer than they say, because clocks differ", least=0, most=300
+    )
+    metrics_token: str = _setting(
+        "",
+        "what a Prometheus sends as bearer token for /metrics, at least 16 characters; empty: an admin's token only",
     )
     log_format: Literal["console", "json"] = _setting("console", "json for collectors")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level that is written")
@@ -292,6 +298,12 @@ def _check_together(settings: Settings) -> None:
                 f"setting token_secret_old has a secret of {len(old.encode())} bytes; allowed are 32 or more",
                 field="token_secret_old",
             )
+    if settings.metrics_token and not METRICS_TOKEN.fullmatch(settings.metrics_token):
+        raise SettingError(
+            "bad_setting",
+            "setting metrics_token is no token; allowed are 16 or more printable ASCII characters without spaces",
+            field="metrics_token",
+        )
     if settings.environment == "production" and not settings.token_secret:
         raise SettingError(
             "bad_setting",

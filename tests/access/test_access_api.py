@@ -14,7 +14,9 @@ from haulcast.errors import SettingError
 from haulcast.settings import Settings
 from haulcast.status_api import routes as status_routes
 from haulcast.vehicles import vehicle_api
+from haulcast.vehicles.vehicle_edits import VehicleEdits
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
+from haulcast.vehicles.vehicle_tags import VehicleTags
 
 SECRET = "0123456789abcdef0123456789abcdef"
 BOOK = TokenBook(SECRET.encode())
@@ -36,7 +38,7 @@ def _token(role: str = "admin", fleet: str = "acme", **more) -> str:
 async def as_user(database):
     """Makes a client of a token, in front of the guarded routes of a gate."""
     async with open_gate(SETTINGS, [SECRET.encode()], database) as gate:
-        vehicles = PostgresVehicleStore(database)
+        vehicles = VehicleEdits(PostgresVehicleStore(database), VehicleTags())
         app = Starlette(
             routes=[
                 *gate.routes(),

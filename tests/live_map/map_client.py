@@ -238,6 +238,7 @@ class MapHub:
 
     def __init__(self, **settings):
         self.clock = Clock()
+        self.device_delay_ms = 0
         self.settings = Settings(**settings)
         self.rows, self.positions = VehicleRows(), LastPositions()
         self.fan_out = FanOut(
@@ -255,7 +256,8 @@ class MapHub:
         for row, (lat, lon, speed, heading) in zip(rows, fixes.values(), strict=True):
             p = self.positions
             p.lat_deg[row], p.lon_deg[row], p.speed_mps[row], p.heading_deg[row] = lat, lon, speed, heading
-            p.time_ms[row] = self.clock.now_ms()
+            p.received_ms[row] = self.clock.now_ms()
+            p.time_ms[row] = self.clock.now_ms() - self.device_delay_ms
             p.is_known[row] = True
         self.fan_out.on_step(
             SimpleNamespace(moved_rows=np.sort(rows), events=events, now_ms=self.clock.now_ms())

@@ -130,3 +130,18 @@ def test_a_wake_without_frames_steps_by_the_rules_in_force(hub):
     turn(hub)
     assert (len(hub.results), len(hub.results[0].accepted)) == (1, 0)
     assert hub.state.rules.label(0) == ("r", "Rule")
+
+
+def test_delays_of_a_backlog_are_counted_fix_by_fix(hub):
+    """Device delay ends where the queue begins, and both know each fix once."""
+    for seq in range(500):
+        put(hub, seq % 8, seq, time_ms=NOW_MS + 100_000 - 40_000 + seq)
+    hub.timers.clear()
+    hub.now_s += 0.3  # something kept the loop from turning
+    hub.loop.finish()
+    counters = hub.loop.counters
+    queue, device = counters.queue_delays, counters.device_delays
+    assert queue.counts.sum() == device.counts.sum() == counters.batch_sizes.total == 500
+    assert queue.total == pytest.approx(0.3 * 500)
+    assert device.total == pytest.approx(sum(40.0 - seq / 1000 for seq in range(500)), rel=1e-6)
+    assert counters.step_durations.counts.sum() == counters.batch_sizes.counts.sum() == counters.ticks

@@ -40,6 +40,13 @@ class Database:
         self._pool = pool
         self.name = name
 
+    @property
+    def counters(self) -> dict[str, Any]:
+        """How many connections are used and idle, and the most there may be."""
+        idle = self._pool.get_idle_size()
+        connections = {"used": self._pool.get_size() - idle, "idle": idle}
+        return {"connections": connections, "most": self._pool.get_max_size()}
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """An asyncpg connection for the time of the block.

@@ -39,6 +39,9 @@ class DeviceSessions:
         row_of: gives the row of (fleet, vehicle), making room for it in all state.
         on_gone: called with the row whose last connection has ended.
         call_later: schedules a call after so many seconds (the event loop's).
+
+    Attributes:
+        bad_frames: frames that could not be read, and acks: acks sent, since the start.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class DeviceSessions:
     ) -> None:
         self.inbox = inbox
         self.bad_frames = 0
+        self.acks = 0
         self._settings = settings
         self._track = track
         self._row_of = row_of
@@ -177,6 +181,7 @@ class DeviceSessions:
                 session.say(frames.ack_binary(seq), is_text=False)
             else:
                 session.say(frames.ack_text(seq), is_text=True)
+            self.acks += 1
         if len(self._waiting) and not self._has_timer:
             self._has_timer = True
             self._call_later(self._spacing_ms / 1000, self._on_timer)

@@ -151,6 +151,7 @@ class FastSocket(WSListener):
             self._session.closed()
         except Exception:  # noqa: BLE001  logged
             log_failure(self._admission)
+        self._lane.sockets.ended(self._code)
         log_end(self._admission, self._code, self._opened_s, self.messages_in, self._messages_out)
         del self._session, self._received  # the session holds this link; without the ring both go at once
 

@@ -1,6 +1,7 @@
 """All open connections of one shell: one timer for them all, and one way to end them all."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,6 +17,10 @@ CLOSE_GRACE_S = 5.0
 
 LONGEST_REASON = 120
 """Bytes of a close reason; RFC 6455 allows 123."""
+
+GONE = 1006  # RFC 6455: gone without a close frame
+OTHER = 0  # any code that nobody has given a meaning
+KNOWN_CODES = frozenset(CloseCode) | frozenset(range(1000, 1016))  # RFC 6455, 7.4.1
 
 _log = structlog.get_logger("haulcast.sockets")
 
@@ -41,10 +46,15 @@ class OpenSocket(Protocol):
 
 
 class OpenSockets:
-    """The connections of one shell. One sweep looks at one number of each; no connection has a timer of its own."""
+    """The connections of one shell. One sweep looks at one number of each; no connection has a timer of its own.
+
+    Attributes:
+        closes: connections that have ended, by close code.
+    """
 
     def __init__(self, sweep_s: float = SWEEP_S) -> None:
         self.is_stopping = False
+        self.closes: Counter[int] = Counter()
         self._sockets: set[OpenSocket] = set()
         self._sweep_s = sweep_s
         self._timer: asyncio.TimerHandle | None = None
@@ -60,10 +70,14 @@ class OpenSockets:
             self._timer = asyncio.get_running_loop().call_later(self._sweep_s, self._sweep)
 
     def discard(self, socket: OpenSocket) -> None:
-        """It is gone."""
+        """It is gone; `ended` says with which code."""
         self._sockets.discard(socket)
         if not self._sockets:
             self._emptied.set()
+
+    def ended(self, code: int | None) -> None:
+        """Count a connection that is gone; a code of the peer's own making is none of ours to tell apart."""
+        self.closes[GONE if code is None else int(code) if int(code) in KNOWN_CODES else OTHER] += 1
 
     def _sweep(self) -> None:
         self._timer = None
@@ -126,7 +140,7 @@ def log_end(
         role=claims.role,
         vehicle=claims.vehicle,
         remote=admission.remote,
-        code=1006 if code is None else int(code),  # RFC 6455: gone without a close frame
+        code=GONE if code is None else int(code),
         duration_s=round(clock.monotonic_s() - opened_s, 3),
         messages_in=messages_in,
         messages_out=messages_out,

@@ -153,6 +153,7 @@ class PageSocket:
             ):  # uvicorn waits for ever for a peer that does not read our close frame
                 asyncio.get_running_loop().call_later(CLOSE_GRACE_S, self._abort)
             code = self._close[0] if self._close is not None else code
+            self._sockets.ended(code)
             log_end(self._admission, code, opened_s, self._messages_in, self._messages_out)
 
     async def _read(self) -> int | None:

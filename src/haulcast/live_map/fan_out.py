@@ -16,6 +16,7 @@ from haulcast.doors.socket_session import Claims, Link
 from haulcast.live_map.audience import Member
 from haulcast.live_map.event_lane import EventLane
 from haulcast.live_map.fleet_map import FleetMap, Seat, Stage
+from haulcast.live_map.freshness import Freshness
 from haulcast.live_map.showing import Showing
 from haulcast.live_map.subscriber import Subscriber
 from haulcast.live_map.view import Move, Resume, View
@@ -46,6 +47,7 @@ class FanOut:
     Attributes:
         events: the fence events' lane, with their epoch.
         slow_closes: subscribers closed because they did not read.
+        freshness: how old positions are when they go out.
     """
 
     def __init__(
@@ -77,7 +79,8 @@ class FanOut:
         self.now_ms = now_ms
         self._settings = settings
         self._rows = rows
-        self._stage = Stage(settings, positions, rows, self._on_full)
+        self.freshness = Freshness(positions)
+        self._stage = Stage(settings, positions, rows, self._on_full, self.freshness)
         self._call_later = call_later
         self._maps: dict[int, FleetMap] = {}
         self._seats: dict[Subscriber, Seat] = {}
@@ -213,6 +216,7 @@ class FanOut:
                 showing.flush(now_ms)
                 self._turns.rotate(-1)  # where a turn ends early, the next one begins
                 now_ms = self.now_ms()
+                self.freshness.sent(now_ms)
                 if now_ms - start_ms >= TURN_MS:
                     break
         self._plan(now_ms)

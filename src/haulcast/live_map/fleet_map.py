@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from haulcast.live_map import clusters
 from haulcast.live_map.audience import Audience, Member
+from haulcast.live_map.freshness import Freshness
 from haulcast.live_map.map_frames import CLUSTERS, VEHICLES, FramePress
 from haulcast.live_map.picture import Picture
-from haulcast.live_map.showing import Sent, Showing
+from haulcast.live_map.showing import OnTold, Sent, Showing
 from haulcast.live_map.view import Box, View
 from haulcast.positions.last_positions import LastPositions
 from haulcast.positions.vehicle_rows import VehicleRows
@@ -27,6 +28,7 @@ class Stage:
     positions: LastPositions
     rows: VehicleRows
     on_full: Callable[[Member], None]  # a member's link takes no more
+    freshness: Freshness
     press: FramePress = field(default_factory=FramePress)
     sent: Sent = field(default_factory=Sent)
 
@@ -38,7 +40,7 @@ class FleetMap:
         self._fleet_number = fleet_number
         self._stage = stage
         self._hub_rows = stage.rows.rows_of_fleet(fleet_number)  # of the vehicles met so far; index = handle
-        self._vehicles = self._show(Picture(VEHICLES, self._vehicle_name))
+        self._vehicles = self._show(Picture(VEHICLES, self._vehicle_name), on_told=self._on_told)
         self._clusters: dict[int, Showing] = {}
         # a vehicle that has just got its row may have no place in the positions yet
         hub_rows = self._hub_rows[self._hub_rows < len(stage.positions.is_known)]
@@ -116,10 +118,18 @@ class FleetMap:
             self._clusters[resolution] = self._show(counted.picture, counted.refresh)
         return self._clusters[resolution]
 
-    def _show(self, picture: Picture, refresh: Callable[[int], float] | None = None) -> Showing:
+    def _show(
+        self,
+        picture: Picture,
+        refresh: Callable[[int], float] | None = None,
+        on_told: OnTold | None = None,
+    ) -> Showing:
         stage = self._stage
         audience = Audience(move_interval_ms=1000.0 / stage.settings.view_rate_hz)
-        return Showing(picture, audience, stage.press, stage.sent, stage.on_full, refresh)
+        return Showing(picture, audience, stage.press, stage.sent, stage.on_full, refresh, on_told)
+
+    def _on_told(self, handles: NDArray[np.int32], times: NDArray[np.int64]) -> None:
+        self._stage.freshness.told(self._hub_rows[handles], times)
 
     def _update(self, hub_rows: NDArray[np.int32]) -> None:
         last = self._stage.positions

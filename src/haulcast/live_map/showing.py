@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.view_match import Selection, candidates, match_views
+from geo.view_match import Candidates, Selection, candidates, match_views
 from haulcast.live_map.audience import Audience, Member, Slots
+from haulcast.live_map.freshness import times_sent
 from haulcast.live_map.map_frames import FramePress, Telling
 from haulcast.live_map.picture import LAT, LON, Picture
 
@@ -15,6 +16,10 @@ MOST_DELTAS = 500
 MOST_SCANS = 16
 """Views told in one flush, of those that need the changed rows only and of those that need all rows. The others have
 their turn after the loop has served the sockets once; what has changed until then they get too."""
+
+
+OnTold = Callable[[NDArray[np.int32], NDArray[np.int64]], None]
+"""Rows of the picture that a delta tells, and to how many views each."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class Showing:
         sent: Sent,
         on_full: Callable[[Member], None],
         refresh: Callable[[int], float] | None = None,
+        on_told: OnTold | None = None,
     ) -> None:
         """What is shown to whom.
 
@@ -54,6 +60,7 @@ class Showing:
             sent: is counted in; may be shared.
             on_full: called with a member whose link takes no more; `is_ready` is for the caller to set again.
             refresh: brings the picture up to date before a flush, and says when it wants to be called again.
+            on_told: called with what deltas have told.
         """
         self.picture = picture
         self.audience = audience
@@ -62,6 +69,7 @@ class Showing:
         self._sent = sent
         self._on_full = on_full
         self._refresh = refresh
+        self._on_told = on_told
 
     def flush(self, now_ms: int) -> None:
         """Tell those who are due, as many as one turn takes."""
@@ -82,7 +90,12 @@ class Showing:
         since = self.audience.since[slots]
         # the ones that are furthest behind come first, and are told in the log's direction, which is backwards
         order = np.argsort(since, kind="stable")[:MOST_DELTAS][::-1]
-        self._tell(slots[order], since[order], self.picture.changed_after(int(since[order[-1]])), now_ms)
+        changed = self.picture.changed_after(int(since[order[-1]]))
+        found, selection = self._tell(slots[order], since[order], changed, now_ms)
+        if self._on_told is not None:
+            times = times_sent(selection.span, len(found.row))
+            is_sent = times > 0
+            self._on_told(found.row[is_sent], times[is_sent])
 
     def _tell_all(self, slots: Slots, now_ms: int) -> None:
         if not len(slots):
@@ -93,7 +106,9 @@ class Showing:
         order = np.argsort(-since, kind="stable")
         self._tell(slots[order], since[order], np.arange(self.picture.size, dtype=np.int32), now_ms)
 
-    def _tell(self, slots: Slots, since: NDArray[np.int64], rows: NDArray[np.int32], now_ms: int) -> None:
+    def _tell(
+        self, slots: Slots, since: NDArray[np.int64], rows: NDArray[np.int32], now_ms: int
+    ) -> tuple[Candidates, Selection]:
         picture, audience = self.picture, self.audience
         found = candidates(
             rows, picture.values[LAT, rows], picture.values[LON, rows], picture.changed[rows], picture.size
@@ -118,6 +133,7 @@ class Showing:
             views = np.flatnonzero(has_frame & (is_binary == speaks_binary)).astype(np.int32)
             if len(views):
                 self._send(slots, telling, views, is_binary=speaks_binary)
+        return found, selection
 
     def _send(self, slots: Slots, telling: Telling, views: NDArray[np.int32], *, is_binary: bool) -> None:
         members = [self.audience.members[slot] for slot in slots.tolist()]

@@ -41,6 +41,11 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._tags) + len(self._batches)
 
+    @property
+    def nbytes(self) -> int:
+        """Of what waits."""
+        return self._bytes
+
     def on_waiting(self, wake: Wake) -> None:
         """Call `wake` when the first frame comes after a `take`."""
         self._wake = wake

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from geo.fence_set import FenceSet
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits, Reason, Refusals
+from haulcast.histogram import AGE_BOUNDS_S, BATCH_BOUNDS, DELAY_BOUNDS_S, Histogram
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.rules.rule_set import NO_RULES, RuleSet
+from haulcast.tracking.arrivals import Arrivals
 from haulcast.tracking.step import HubState, StepResult, step
 
 log = structlog.get_logger(__name__)
@@ -25,7 +27,14 @@ CallLater = Callable[[float, Callable[[], Any]], Any]
 
 @dataclass(slots=True)
 class Counters:
-    """What has happened since the start; sent = accepted + refused + held, fix by fix."""
+    """What has happened since the start; sent = accepted + refused + held, fix by fix.
+
+    Attributes:
+        device_delays: of the fixes taken, from their own time until they came here.
+        queue_delays: of all fixes, how long the oldest frame of their step had waited for it.
+        step_durations: seconds, with the decoding before and the listeners after the step.
+        batch_sizes: fixes of a step.
+    """
 
     ticks: int = 0
     fixes: int = 0
@@ -34,19 +43,26 @@ class Counters:
     refused: int = 0
     refused_by_reason: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Reason), np.int64))
     fence_events: int = 0
-    step_s: float = 0.0
     longest_step_s: float = 0.0
+    device_delays: Histogram = field(default_factory=lambda: Histogram(AGE_BOUNDS_S))
+    queue_delays: Histogram = field(default_factory=lambda: Histogram(DELAY_BOUNDS_S))
+    step_durations: Histogram = field(default_factory=lambda: Histogram(DELAY_BOUNDS_S))
+    batch_sizes: Histogram = field(default_factory=lambda: Histogram(BATCH_BOUNDS))
 
-    def count(self, fixes: int, result: StepResult, step_s: float) -> None:
-        """Add one step."""
+    def count(self, fixes: int, result: StepResult, step_s: float, waited_s: float) -> None:
+        """Add one step, whose oldest frame had waited for `waited_s`."""
         self.ticks += 1
         self.fixes += fixes
         self.accepted += len(result.accepted)
         self.late += int(np.count_nonzero(result.is_late))
         self.fence_events += len(result.events)
-        self.step_s += step_s
         self.longest_step_s = max(self.longest_step_s, step_s)
         self.count_refused(result.refused)
+        accepted = result.accepted  # as received counts the step; what waited came earlier
+        self.device_delays.add((accepted.received_ms - accepted.time_ms) / 1000.0 - waited_s)
+        self.queue_delays.add_one(waited_s, fixes)
+        self.step_durations.add_one(step_s)
+        self.batch_sizes.add_one(fixes)
 
     def count_refused(self, refused: Refusals) -> None:
         """Add refusals, of a step or of a fix that was held back to the end."""
@@ -96,7 +112,12 @@ class TickLoop:
         self._call_later = call_later
         self._next_s = 0.0
         self._is_scheduled = False
-        inbox.on_waiting(self.wake)
+        self._arrivals = Arrivals()
+        inbox.on_waiting(self._on_waiting)
+
+    def _on_waiting(self) -> None:
+        self._arrivals.first(self._monotonic_s())
+        self.wake()
 
     def wake(self) -> None:
         """Something waits (frames, a new fence or rule set, or a moment at which a rule fires): step as soon as the tick allows."""
@@ -110,7 +131,10 @@ class TickLoop:
         self._is_scheduled = False
         self._next_s = started_s + self._tick_s
         now_ms = self._now_ms()
-        batch = self._decode(self._inbox.take(self._step_bytes), now_ms)
+        before = len(self._inbox)
+        waiting = self._inbox.take(self._step_bytes)
+        waited_s = self._arrivals.take(before, len(self._inbox), started_s)
+        batch = self._decode(waiting, now_ms)
         result = step(self._state, batch, self._fence_set(), now_ms, self._limits, self._rule_set())
         for listener in self._listeners:
             try:
@@ -121,7 +145,7 @@ class TickLoop:
                     listener=getattr(listener, "__qualname__", repr(listener)),
                     tick=result.tick,
                 )
-        self.counters.count(len(batch), result, self._monotonic_s() - started_s)
+        self.counters.count(len(batch), result, self._monotonic_s() - started_s, waited_s)
         if self._is_waiting:
             self._next_s = started_s
             self.wake()

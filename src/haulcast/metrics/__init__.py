@@ -1,0 +1,1 @@
+"""What a Prometheus scrapes: the hub's counters under names by its conventions, read when it asks."""
