@@ -32,6 +32,7 @@ bench: $(INSTALLED) ## the benchmarks, small: one JSON object each
 	$(BIN)/python -m benchmarks.ingest --connections 500 --rate 20000 --seconds 5 --json $(ARGS)
 	$(BIN)/python -m benchmarks.live --vehicles 1000 --rate 5000 --seconds 5 --subscribers 50 --json $(ARGS)
 	$(BIN)/python -m benchmarks.fences --made-fences 20000 --json $(ARGS)
+	$(BIN)/python -m benchmarks.history --fixes 200000 --vehicles 500 --rows 500000 --ack-rate 5000 --ack-seconds 5 --json $(ARGS)
 
 lock: $(BIN)/python ## requirements.lock anew from pyproject.toml, at the newest versions
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

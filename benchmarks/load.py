@@ -5,6 +5,8 @@ Commands on standard input, one JSON object a line; each is answered with one li
 {"do":"subscribe","url":..,"token":..,"binary":bool,"boxes":[[w,s,e,n],..],"sample":N}   maps
 {"do":"send","rate":R,"seconds":S,"fixes_per_frame":K}           fixes a second over all devices
 {"do":"heard"}                                                    frames that the devices received
+{"do":"time_acks"}                                                from now on, measure from each frame's send to its ack
+{"do":"acks"}                                                     what was measured so, and frames that are not acked yet
 {"do":"forget"}                                                   forget what the maps measured so far
 {"do":"seen"}                                                     what the maps measured
 """
@@ -13,6 +15,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ CONNECT_AT_ONCE = 100
 SPEED_MPS = 13.0
 M_PER_DEG = 111_320.0
 FRAMES_AT_ONCE = 500
+TEXT_ACK, BINARY_ACK = b'{"type":"ack","seq":', np.array([1, 0], "<u4").tobytes()
 TEXT_FIX = (
     b'{"seq":%d,"time_ms":%d,"lat":%.6f,"lon":%.6f,"speed_mps":%.1f,"heading_deg":%.0f,"accuracy_m":5.0}'
 )
@@ -35,10 +39,27 @@ TEXT_FIX = (
 class Device(WSListener):
     """Hears acks and rejects, and counts them."""
 
-    frames = 0
+    def __init__(self, ack_ms: list[float]) -> None:
+        self.frames = 0
+        self.unacked: deque[tuple[int, float]] = (
+            deque()
+        )  # last sequence and time of each frame, when acks are timed
+        self._ack_ms = ack_ms
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002, D102
         self.frames += 1
+        if not self.unacked:
+            return
+        payload = frame.get_payload_as_bytes()
+        if payload.startswith(TEXT_ACK):
+            seq = int(payload[len(TEXT_ACK) : -1])
+        elif payload.startswith(BINARY_ACK):
+            seq = int.from_bytes(payload[len(BINARY_ACK) :], "little")
+        else:
+            return
+        now = time.perf_counter()
+        while self.unacked and self.unacked[0][0] <= seq:
+            self._ack_ms.append((now - self.unacked.popleft()[1]) * 1000)
 
 
 class Map(WSListener):
@@ -113,13 +134,15 @@ class Fleet:
         self.transports: list[WSTransport] = []
         self.listeners: list[Device] = []
         self.sent = 0
+        self.is_timing = False
+        self.ack_ms: list[float] = []
         self._next = 0
 
     async def connect(self, url: str, tokens: list[str], *, binary: bool) -> None:
         """Open a socket for each token."""
         self.binary = binary
         protocol = wire.BINARY_SUBPROTOCOL if binary else wire.JSON_SUBPROTOCOL
-        found = await connect_all(url, tokens, protocol, [Device() for _ in tokens])
+        found = await connect_all(url, tokens, protocol, [Device(self.ack_ms) for _ in tokens])
         self.transports += [transport for transport, _ in found]
         self.listeners += [listener for _, listener in found]
         count = len(self.transports)
@@ -154,6 +177,10 @@ class Fleet:
     def _send_frames(self, chosen: "np.ndarray[Any, Any]", count: int, interval_s: float) -> None:
         """One frame of each of these devices, which moves on by `count` fixes."""
         records = self._records(chosen, count, interval_s)
+        if self.is_timing:
+            now = time.perf_counter()
+            for i, seq in zip(chosen.tolist(), records["seq"][:, -1].tolist(), strict=True):
+                self.listeners[i].unacked.append((seq, now))
         if self.binary:
             payloads, size = memoryview(records.tobytes()), count * wire.DEVICE_RECORD.itemsize
             for k, i in enumerate(chosen.tolist()):
@@ -254,6 +281,16 @@ async def _main() -> None:
                     each.forget()
             case "heard":
                 answer = {"frames": sum(listener.frames for listener in fleet.listeners)}
+            case "time_acks":
+                fleet.is_timing = True
+                fleet.ack_ms.clear()
+            case "acks":
+                answer = {
+                    "acked": len(fleet.ack_ms),
+                    "unacked": sum(len(listener.unacked) for listener in fleet.listeners),
+                    "p50_ms": float(np.percentile(fleet.ack_ms or [np.nan], 50)),
+                    "p99_ms": float(np.percentile(fleet.ack_ms or [np.nan], 99)),
+                }
             case "seen":
                 answer = seen_by(maps)
         print(json.dumps(answer), flush=True)

@@ -5,6 +5,7 @@ A fix is refused for any reason but `OUT_OF_ORDER`: one that is merely late is t
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,16 @@ from geo.kernels import track_filter as kernel
 from geo.kernels.track_filter import FilterLimits
 from geo.positions import COLUMNS, PositionBatch, concatenate, from_columns, position_batch
 
-__all__ = ["FilterLimits", "FilterResult", "Reason", "Refusals", "TrackState", "filter_track", "warm_up"]
+__all__ = [
+    "SEQUENCES",
+    "FilterLimits",
+    "FilterResult",
+    "Reason",
+    "Refusals",
+    "TrackState",
+    "filter_track",
+    "warm_up",
+]
 
 
 class Reason(IntFlag):
@@ -28,10 +38,15 @@ class Reason(IntFlag):
     IMPOSSIBLE_JUMP = kernel.IMPOSSIBLE_JUMP
     POOR_ACCURACY = kernel.POOR_ACCURACY
     RATE_LIMITED = kernel.RATE_LIMITED
+    UNSTORABLE = kernel.UNSTORABLE
 
 
 REASON_NAMES: tuple[str, ...] = tuple((reason.name or "").lower() for reason in Reason)
 """Names as the wire has them; index = number of the bit."""
+
+
+SEQUENCES = np.dtype([("top_seq", np.int64), ("window", np.uint64), ("handled_seq", np.int64)])
+"""What is known of one vehicle's sequences: the fields of TRACK_ROW of these names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,10 @@ class Refusals:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def take(self, chosen: NDArray[Any]) -> "Refusals":
+        """Those at these indices, or where this mask is true."""
+        return Refusals(self.row[chosen], self.seq[chosen], self.reasons[chosen], self.source[chosen])
 
     def counts(self) -> NDArray[np.int64]:
         """How many carry each reason, index = number of the bit; a fix with two reasons counts under both."""
@@ -111,6 +130,56 @@ class TrackState:
         held = (track["held_source"] != kernel.NO_SOURCE) & (track["held_seq"] >= 0)
         handled: NDArray[np.int64] = track["handled_seq"]
         return np.where(held, np.minimum(handled, track["held_seq"] - 1), handled)
+
+    def sequences(self, rows: NDArray[np.integer]) -> NDArray[np.void]:
+        """A copy of what is known of the sequences of these rows, as SEQUENCES; `handled_seq` as the method has it."""
+        known = np.empty(len(rows), SEQUENCES)
+        track = self.track[rows]
+        known["top_seq"], known["window"] = track["top_seq"], track["window"]
+        known["handled_seq"] = self.handled_seq(rows)
+        return known
+
+    def is_taken(self, rows: NDArray[np.integer], seq: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these sequences of these rows are remembered as taken."""
+        track = self.track[rows]
+        back = track["top_seq"] - seq
+        is_near = (seq >= 0) & (back >= 0) & (back < kernel.WINDOW)
+        bits: NDArray[np.uint64] = track["window"] >> np.where(is_near, back, 0).astype(np.uint64)
+        return np.where(is_near, bits & np.uint64(1), 0).astype(np.bool_)
+
+    def untake(self, batch: PositionBatch, handled_seq: NDArray[np.int64]) -> None:
+        """Let these fixes come again: they were taken, and then not kept. They come late, and move nothing a second time.
+
+        All sequences of their rows are forgotten, so older ones pass once more too; who keeps fixes has to tell those apart.
+
+        Args:
+            batch: the fixes.
+            handled_seq: beside them, the highest sequence of the row up to which what was taken is kept, or refused.
+        """
+        self.track["top_seq"][batch.row] = -1
+        self.track["window"][batch.row] = 0
+        self.track["handled_seq"][batch.row] = handled_seq
+        is_newest = batch.time_ms == self.track["newest_ms"][batch.row]
+        self.track["newest_is_lost"][batch.row[is_newest]] = 1
+
+    def held_seq(self, row: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The sequence of the fix that each row holds back; -1: none, or it has no sequence."""
+        track = self.track[row]
+        held: NDArray[np.int64] = np.where(track["held_source"] != kernel.NO_SOURCE, track["held_seq"], -1)
+        return held
+
+    def let_go_held(self, rows: NDArray[np.integer]) -> None:
+        """Forget what these rows hold back, if it has a sequence, without a decision: it will come again."""
+        rows = rows[self.held_seq(rows) >= 0]
+        self.track["held_source"][rows] = kernel.NO_SOURCE
+        for row in rows.tolist():
+            self._held_attributes.pop(row, None)
+
+    def is_held(self, refused: Refusals) -> NDArray[np.bool_]:
+        """Which of these are a fix that its row holds back, sent again: what becomes of it is not decided."""
+        held_seq = self.held_seq(refused.row)
+        is_same: NDArray[np.bool_] = (held_seq >= 0) & (held_seq == refused.seq)
+        return is_same
 
     def held(self) -> NDArray[np.int64]:
         """The rows that hold a fix back."""

@@ -16,6 +16,7 @@ OUT_OF_ORDER = 32
 IMPOSSIBLE_JUMP = 64
 POOR_ACCURACY = 128
 RATE_LIMITED = 256
+UNSTORABLE = 512  # said by the history, never by the filter
 
 EARTH_RADIUS_M = 6371008.8  # IUGG mean radius
 NULL_ISLAND_DEG = 1e-6
@@ -45,7 +46,8 @@ TRACK_ROW = np.dtype(
         ("top_seq", np.int64),  # highest sequence taken, and bit k of window: top_seq - k was taken
         ("window", np.uint64),
         ("handled_seq", np.int64),  # highest sequence taken or refused
-        ("held_source", np.int64),  # the fix held back, NO_SOURCE: none
+        ("held_source", np.int32),  # the fix held back, NO_SOURCE: none
+        ("newest_is_lost", np.int32),  # 1: the newest fix was taken, but not kept; it may come again
         ("held_seq", np.int64),
         ("held_ms", np.int64),
         ("held_since_ms", np.int64),  # by our clock
@@ -120,12 +122,14 @@ def _own_reasons(
 def _order_reasons(t: Track, seq: int, time_ms: int) -> int:
     """The reasons that come from what the vehicle has sent before."""
     bits = 0
-    if time_ms < t.newest_ms:
+    is_newest = time_ms == t.newest_ms
+    is_again = is_newest and t.newest_is_lost != 0
+    if time_ms < t.newest_ms or is_again:
         bits |= OUT_OF_ORDER
     back = t.top_seq - seq
     is_taken = seq >= 0 and 0 <= back < WINDOW and (t.window >> np.uint64(back)) & np.uint64(1) != 0
     is_held = t.held_source != NO_SOURCE and (time_ms == t.held_ms or (seq >= 0 and seq == t.held_seq))
-    if time_ms == t.newest_ms or is_taken or is_held:
+    if (is_newest and not is_again) or is_taken or is_held:
         bits |= DUPLICATE
     return bits
 
@@ -181,6 +185,7 @@ def _set_newest(t: Track, time_ms: int, lat: float, lon: float, accuracy: float)
     t.newest_lat = lat
     t.newest_lon = lon
     t.newest_accuracy = accuracy
+    t.newest_is_lost = 0
 
 
 @njit(cache=True, nogil=True)
@@ -239,6 +244,8 @@ def filter_fixes(
             continue
         if reasons & OUT_OF_ORDER:
             taken = _take(t, i, seq[i], True, taken, order, is_late)
+            if time == t.newest_ms:
+                t.newest_is_lost = 0
             continue
         follows = t.newest_ms == NEVER_MS or is_plausible(
             t.newest_ms, t.newest_lat, t.newest_lon, t.newest_accuracy, time, lat, lon, accuracy, limits

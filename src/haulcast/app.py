@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-import functools
 import secrets
 import socket
-from collections.abc import AsyncIterator, Collection
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp
 from geo import fence_match, fence_passes, fence_transitions, fix_text, late_fixes, proximity, track_filter
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits
-from haulcast import clock, status_api
+from haulcast import clock, hub_chores, status_api
 from haulcast.access.gate import open_gate
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop, saving
 from haulcast.checkpoints.checkpoint_store_postgres import PostgresCheckpointStore
@@ -41,6 +42,9 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import fence_edits
 from haulcast.fences.fence_store_postgres import PostgresFenceStore
 from haulcast.fences.watch import FenceWatch
+from haulcast.history.history_store_postgres import PostgresHistoryStore
+from haulcast.history.history_writer import HistoryWriter, writing
+from haulcast.history.retention import keep_days
 from haulcast.hub_counters import HubCounters
 from haulcast.live_map import fan_out as live_fan_out
 from haulcast.live_map.fan_out import FanOut
@@ -71,9 +75,7 @@ from haulcast.vehicles.vehicle_tags import VehicleTags
 log = structlog.get_logger("haulcast.hub")
 
 WEB = Path(__file__).parent / "live_map" / "web"
-HOLD_SWEEP_S = 1.0
-RULE_CLOCK_S = 1.0
-LOAD_WINDOW_S = 0.5
+LOSSY_TICKS = 1_000  # in which the full history dropped fixes; longer than a phone waits for its answer
 
 
 class Hub:
@@ -89,6 +91,7 @@ class Hub:
             RuleWatch(RuleScope(self._fence_facts, self._vehicle_facts)),
         )
         self._inbox = Inbox(settings.inbox_bytes)
+        self._lossy_ticks: deque[int] = deque(maxlen=LOSSY_TICKS)
         self._is_warm = False
 
     @contextlib.asynccontextmanager
@@ -100,11 +103,8 @@ class Hub:
         """
         async with contextlib.AsyncExitStack() as stack:
             listening = [
-                stack.enter_context(
-                    http_server.listening(name, self.settings.host, getattr(self.settings, name))
-                )
-                for name in ("http_port", "osmand_port")
-                if name == "http_port" or self.settings.osmand_port
+                stack.enter_context(http_server.listening(name, self.settings.host, port))
+                for name, port in self._http_ports()
             ]
             warming = asyncio.create_task(asyncio.to_thread(warm_up))
             stack.callback(warming.cancel)
@@ -117,20 +117,13 @@ class Hub:
                 log.info("compiling", hint="the first start on a machine takes up to a minute longer")
             await warming
             await self._read_stores(stack, database)
-            checkpoint_store = PostgresCheckpointStore(database)
-            await restore_vehicles(checkpoint_store, self._state, self._rows, self._catalogue.handle_of)
-            self._checkpoints = CheckpointLoop(
-                checkpoint_store,
-                self._state,
-                self._rows,
-                self._catalogue.id_of,
-                self.settings.checkpoint_interval_s,
-            )
-            await stack.enter_async_context(saving(self._checkpoints))
+            await self._restore(stack, database)
             self._wire(registry)
+            if self._history:
+                await stack.enter_async_context(writing(self._history))
             self._counters = HubCounters(
                 loop=self._loop, state=self._state, inbox=self._inbox, rows=self._rows, sessions=self._sessions,
-                catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out,
+                catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out, history=self._history,
                 checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions,
             )  # fmt: skip
             self._is_warm = True
@@ -145,9 +138,7 @@ class Hub:
             await stack.enter_async_context(self._serving_http(listening, database, page_sockets))
             for chore in (
                 self._counters.summarise(self.settings.summary_interval_s),
-                self._give_up_held(),
-                self._watch_load(),
-                self._watch_time(),
+                *hub_chores.chores(self.settings, self._loop, self._state, self._sessions),
             ):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
@@ -161,10 +152,22 @@ class Hub:
             try:
                 yield
             finally:
-                self._loop.finish()
-                self._sessions.ack_all()
+                await self._finish()
                 goodbye = (CloseCode.GOING_AWAY, "the hub stops; come back", self.settings.stop_timeout_s / 3)
                 await asyncio.gather(fast.stop(*goodbye), page_sockets.stop(*goodbye))
+
+    async def _finish(self) -> None:
+        """Step, store and ack what has come."""
+        self._loop.finish()
+        if self._history:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._history.settled(), self.settings.stop_timeout_s / 3)
+        self._sessions.ack_all()
+
+    def _http_ports(self) -> Iterator[tuple[str, int]]:
+        yield "http_port", self.settings.http_port
+        if self.settings.osmand_port:
+            yield "osmand_port", self.settings.osmand_port
 
     async def _read_stores(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
         """What users have said of vehicles, rules and fences, before the first step; and from now on their edits."""
@@ -183,16 +186,65 @@ class Hub:
             fence_edits(PostgresFenceStore(database), self._catalogue)
         )
 
+    async def _restore(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
+        """Go on where the last run was; from now on write down what the next one will need."""
+        checkpoint_store = PostgresCheckpointStore(database)
+        await restore_vehicles(checkpoint_store, self._state, self._rows, self._catalogue.handle_of)
+        self._history = self._history_writer(database, stack)
+        self._checkpoints = CheckpointLoop(
+            checkpoint_store,
+            self._state,
+            self._rows,
+            self._catalogue.id_of,
+            self.settings.checkpoint_interval_s,
+            (self._history or self._state.track).sequences,
+        )
+        await stack.enter_async_context(saving(self._checkpoints))
+
+    def _history_writer(self, database: Database, stack: contextlib.AsyncExitStack) -> HistoryWriter | None:
+        if self.settings.history == "off":
+            return None
+        store = PostgresHistoryStore(
+            database, lambda row: (self._rows.fleet_of(row), self._rows.vehicle_of[row])
+        )
+        chore = asyncio.create_task(keep_days(store, self.settings.history_days, clock.epoch_ms))
+        stack.callback(chore.cancel)
+        return HistoryWriter(
+            store, self._state.track,
+            buffer_bytes=self.settings.history_buffer_bytes, commit_s=self.settings.history_commit_ms / 1000,
+            now_ms=clock.epoch_ms,
+        )  # fmt: skip
+
+    def _on_stored(self, rows: NDArray[np.int32]) -> None:
+        self._sessions.on_settled(rows)
+        self._checkpoints.on_stored(rows)
+
+    async def _stored(self, tick: int) -> None:
+        """Return when all that the steps took up to this one is stored; for phones."""
+        if self._history is None:
+            return
+        if tick in self._lossy_ticks:
+            raise StoreError(
+                "store_away", "the history cannot be written at the moment; send the same again later"
+            )
+        await self._history.settled()
+
     def _wire(self, registry: VehicleRegistry) -> None:
         """Make the stations and pass each what must flow up to it."""
         loop = asyncio.get_running_loop()
         self._registry = registry
         self._sessions = DeviceSessions(
-            self.settings, self._inbox, self._state.track,
+            self.settings, self._inbox, self._history or self._state.track,
             row_of=self._row_of, on_gone=self._on_device_gone, now_ms=clock.epoch_ms, call_later=loop.call_later,
         )  # fmt: skip
+        if self._history:
+            self._history.listen(
+                on_stored=self._on_stored,
+                on_refused=self._sessions.on_refused,
+                on_resend=self._sessions.on_resend,
+            )
         self._submissions = Submissions(
-            self._inbox, self._state.track, row_of=self._phone_row, stored=_stored, now_ms=clock.epoch_ms
+            self._inbox, self._state.track, row_of=self._phone_row, stored=self._stored, now_ms=clock.epoch_ms
         )
         self._fan_out = FanOut(
             self.settings, self._state.last, self._rows, epoch=secrets.token_hex(6),
@@ -252,9 +304,14 @@ class Hub:
         return self._submissions.join(batch, waiting.batches, received_ms)
 
     def _tell_devices(self, result: StepResult) -> None:
-        self._sessions.on_refused(result.refused)
-        has_late = bool(result.is_late.any())
-        self._sessions.on_taken(np.unique(result.accepted.row) if has_late else result.moved_rows)
+        rows = np.unique(result.accepted.row) if result.is_late.any() else result.moved_rows
+        if self._history:
+            if not self._history.add(result.accepted, rows):
+                self._lossy_ticks.append(result.tick)
+            self._sessions.on_refused(self._history.hold_duplicates(result.refused))
+        else:
+            self._sessions.on_refused(result.refused)
+            self._sessions.on_settled(rows)
 
     def _wake(self) -> None:
         if self._is_warm:  # before, what is stored is being read, and nothing ticks yet
@@ -293,13 +350,13 @@ class Hub:
         self, listening: list[socket.socket], database: Database, page_sockets: PageSockets
     ) -> AsyncIterator[None]:
         checks: dict[str, status_api.Check] = {
-            "database": functools.partial(_database_trouble, database),
             "kernels": self._kernel_trouble,
         }
+        spared: dict[str, status_api.Check] = {"database": database.trouble}
         phone_ids = PostgresPhoneIdStore(database)
         phones = (Reporters(self._gate.verify, phone_ids), self._submissions, self.settings)
         routes: list[BaseRoute] = [
-            *status_api.routes(self._gate.verify, checks, self._counters.status),
+            *status_api.routes(self._gate.verify, checks, spared, self._counters.status),
             *metrics_api.routes(self._gate.verify, self.settings.metrics_token, self._counters),
             *fence_api.routes(self._fence_edits, self._gate.verify),
             *rule_api.routes(self._rule_edits, self._gate.verify, self._catalogue.find_tags),
@@ -322,43 +379,6 @@ class Hub:
 
     async def _kernel_trouble(self) -> str | None:
         return None if self._is_warm else "the kernels are being compiled"
-
-    async def _watch_load(self) -> None:
-        """Tell the sessions how much of a core this process has used of late."""
-        cpu_s, wall_s = clock.cpu_s(), clock.monotonic_s()
-        while True:
-            await asyncio.sleep(LOAD_WINDOW_S)
-            before, (cpu_s, wall_s) = (cpu_s, wall_s), (clock.cpu_s(), clock.monotonic_s())
-            self._sessions.set_load((cpu_s - before[0]) / (wall_s - before[1]))
-
-    async def _give_up_held(self) -> None:
-        """Refuse jumps that were held back for too long, and tell their devices."""
-        while True:
-            await asyncio.sleep(HOLD_SWEEP_S)
-            refused = self._state.track.give_up_held_before(
-                clock.epoch_ms() - int(self.settings.hold_s * 1000)
-            )
-            self._loop.counters.count_refused(refused)
-            self._sessions.on_refused(refused)
-
-    async def _watch_time(self) -> None:
-        """Step when time alone may make a rule fire: no fix may come."""
-        while True:
-            await asyncio.sleep(RULE_CLOCK_S)
-            if self._state.rules.is_waiting:
-                self._loop.wake()
-
-
-async def _stored(_tick: int) -> None:
-    """Nothing is stored yet, so that what is taken is all there is to wait for."""
-
-
-async def _database_trouble(database: Database) -> str | None:
-    try:
-        await database.ping()
-    except StoreError as error:
-        return error.reason
-    return None
 
 
 def warm_up() -> None:

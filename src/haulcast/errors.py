@@ -17,7 +17,8 @@
         ├── SettingError            (ValueError)       a setting that is not allowed
         ├── KeysError               (ConnectionError) 503  a token of a key that is still to be fetched
         ├── OverloadError                         503  more than it can take now, or too slow an answer
-        └── StoreError              (ConnectionError) 503  a store that cannot be reached
+        ├── StoreError              (ConnectionError) 503  a store that cannot be reached
+        └── RefusedFixesError       (ValueError)       fixes that a store can never take
 
 Each has a stable `code` for machines, a `reason` for people, and the `field` when one is to blame. Devices hear
 `FrameError` as an error frame and keep their connection; HTTP clients get an RFC 9457 problem document.
@@ -139,3 +140,7 @@ class StoreError(HubError, ConnectionError):
     """A store that cannot be reached or does not answer."""
 
     http_status = 503
+
+
+class RefusedFixesError(HubError, ValueError):
+    """At least one fix of a write has a value that the store can never take; trying again does not help."""

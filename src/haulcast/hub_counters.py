@@ -16,6 +16,7 @@ from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.open_sockets import OTHER, OpenSockets
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.histogram import Histogram
+from haulcast.history.history_writer import HistoryWriter
 from haulcast.live_map.fan_out import FanOut
 from haulcast.phones.submissions import Submissions
 from haulcast.positions.inbox import Inbox
@@ -45,6 +46,7 @@ class HubCounters:
     database: Database
     gate: Gate
     submissions: Submissions
+    history: HistoryWriter | None
     sockets: list[OpenSockets] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
@@ -75,6 +77,7 @@ class HubCounters:
             "doors": self.gate.counters,
             "checkpoints": self.checkpoints.counters,
             "database": self.database.counters,
+            "history": self.history.counters if self.history else None,
         }
 
     def _closes(self) -> dict[str, int]:

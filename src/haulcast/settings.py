@@ -90,6 +90,25 @@ class Settings:
         least=0.1,
         most=3600,
     )
+    history: Literal["postgres", "off"] = _setting(
+        "postgres",
+        "where every fix that was taken is kept; with off nothing is, and an ack means taken, not stored",
+    )
+    history_days: int = _setting(
+        0, "days of history that are kept, by the fixes' own time (UTC); 0: all", least=0, most=36_500
+    )
+    history_buffer_bytes: int = _setting(
+        256 * 2**20,
+        "fixes waiting to be stored, also while the database is away; beyond it they are dropped and devices told to resend",
+        least=2**20,
+        most=2**36,
+    )
+    history_commit_ms: int = _setting(
+        50,
+        "writes to the history begin at least this far apart, so that fixes share a commit",
+        least=0,
+        most=10_000,
+    )
     stop_timeout_s: float = _setting(30.0, "graceful stop ends after this at the latest", least=1, most=600)
 
     frame_bytes: int = _setting(262_144, "largest frame taken from a socket", least=1024, most=16 * 2**20)

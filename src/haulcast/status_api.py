@@ -13,8 +13,15 @@ Check = Callable[[], Awaitable[str | None]]
 """Says what is wrong, in words, or None."""
 
 
-def routes(verify: Verify, checks: dict[str, Check], counters: Callable[[], dict[str, Any]]) -> list[Route]:
+def routes(
+    verify: Verify,
+    checks: dict[str, Check],
+    spared: dict[str, Check],
+    counters: Callable[[], dict[str, Any]],
+) -> list[Route]:
     """`/health` answers while the process turns, `/ready` when every check passes, `/v1/status` counts.
+
+    What the hub can be without for a while, `spared`, does not change the answer, only its word: "degraded".
 
     The counters are of the whole hub and name no fleet, so every role that reads may see them.
     """
@@ -23,12 +30,12 @@ def routes(verify: Verify, checks: dict[str, Check], counters: Callable[[], dict
         return JSONResponse({"status": "alive"})
 
     async def ready(_request: Request) -> JSONResponse:
-        found = {name: await check() for name, check in checks.items()}
-        is_ready = not any(found.values())
-        parts = {name: wrong or "ready" for name, wrong in found.items()}
-        return JSONResponse(
-            {"status": "ready" if is_ready else "not ready", **parts}, 200 if is_ready else 503
-        )
+        needed = {name: await check() for name, check in checks.items()}
+        others = {name: await check() for name, check in spared.items()}
+        is_ready = not any(needed.values())
+        word = "not ready" if not is_ready else "degraded" if any(others.values()) else "ready"
+        parts = {name: wrong or "ready" for name, wrong in (needed | others).items()}
+        return JSONResponse({"status": word, **parts}, 200 if is_ready else 503)
 
     async def status(request: Request) -> JSONResponse:
         admitted(request, verify, READERS)

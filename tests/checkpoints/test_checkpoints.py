@@ -99,7 +99,9 @@ class Run:
         self.catalogue = FenceCatalogue(self.rows.fleet_number_of)
 
     def loop(self, store, interval_s: float = 3600.0) -> CheckpointLoop:
-        return CheckpointLoop(store, self.state, self.rows, self.catalogue.id_of, interval_s)
+        return CheckpointLoop(
+            store, self.state, self.rows, self.catalogue.id_of, interval_s, self.state.track.sequences
+        )
 
     def step(self, *fixes: tuple[str, str, int, float]):
         """Of (fleet, vehicle, seq, lat), a second a sequence."""

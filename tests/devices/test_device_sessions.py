@@ -8,6 +8,7 @@ import pytest
 
 from geo.positions import position_batch
 from geo.track_filter import FilterLimits, Refusals, TrackState, filter_track
+from haulcast.client.device_frames import Resend, read_replies
 from haulcast.devices.device_frames import BadFrame
 from haulcast.devices.device_sessions import DeviceSessions, ack_spacing
 from haulcast.doors.close_codes import CloseCode
@@ -78,7 +79,7 @@ def take(hub, *seqs: int, row: int = 0) -> None:
     batch.lat_deg[:] = 37.0
     limits = FilterLimits(10**9, 10**9, 90.0, 200.0, 1e4, 1e6, 1e6)
     result = filter_track(hub.track, batch, hub.now_ms, limits)
-    hub.sessions.on_taken(np.unique(result.accepted.row))
+    hub.sessions.on_settled(np.unique(result.accepted.row))
     hub.sessions.on_refused(result.refused)
 
 
@@ -216,3 +217,12 @@ def test_frames_carry_their_row_and_kind_to_the_inbox(hub):
     session2.received(b"b", is_text=False)
     waiting = hub.inbox.take(10_000)
     assert (waiting.tags, waiting.payloads) == ([0, -2], [b"t", b"b"])
+
+
+def test_a_device_is_asked_to_send_again(hub):
+    """Each connected one in its own form, also from the very first; who is not there is left alone."""
+    _, text = connect(hub, "a")
+    _, binary = connect(hub, "b", subprotocol="haulcast.v1.binary")
+    hub.sessions.on_resend(np.array([0, 1, 5]), np.array([7, -1, 3]))
+    assert text.texts[-1] == {"type": "resend", "seq": 7}
+    assert (read_replies(binary.binaries[-1]), len(binary.binaries[-1])) == ([Resend(-1)], 16)

@@ -262,3 +262,40 @@ def test_any_stream_is_decided_as_the_plain_rules_say(fixes, cuts):
         refused += list(zip(result.refused.row.tolist(), result.refused.seq.tolist(), strict=True))
     assert (taken, refused) == oracle(fixes)
     assert len(fixes) == len(taken) + len(refused) + len(state.held())
+
+
+def test_what_was_taken_and_not_kept_comes_again_late():
+    """The newest fix and older ones pass a second time, as late ones, and a third time they are what they were."""
+    state = fresh_state()
+    batch = batch_of(*({"seq": 5 + i} for i in range(4)))
+    filter_track(state, batch, NOW_MS, LIMITS)
+    track = state.track[0].copy()
+    state.untake(batch.take(np.array([2, 3])), np.array([6, 6]))
+    assert state.handled_seq(np.array([0])).tolist() == [6]
+    assert not state.is_taken(np.zeros(4, int), batch.seq).any()
+    again = filter_track(state, batch.take(np.array([2, 3])), NOW_MS, LIMITS)
+    assert (again.accepted.seq.tolist(), again.is_late.tolist()) == ([7, 8], [True, True])
+    for name in ("newest_ms", "newest_lat", "newest_lon", "top_seq", "handled_seq"):
+        assert state.track[0][name] == track[name]
+    assert state.is_taken(np.zeros(4, int), batch.seq).tolist() == [False, False, True, True]
+    assert set(refusals(batch.take(np.array([2, 3])), state)) == {7, 8}
+
+
+def test_a_newer_fix_ends_the_second_chance_of_the_one_before():
+    """A fix of the newest time is a duplicate again once that is another one."""
+    state = fresh_state()
+    batch = batch_of({"seq": 1})
+    filter_track(state, batch, NOW_MS, LIMITS)
+    state.untake(batch, np.array([-1]))
+    filter_track(state, batch_of({"seq": 2, "time_ms": NOW_MS}), NOW_MS, LIMITS)
+    assert refusals(batch_of({"seq": 9, "time_ms": NOW_MS}), state) == {9: Reason.DUPLICATE}
+
+
+def test_a_fix_without_a_sequence_has_a_second_chance_too():
+    """It is known by its time alone."""
+    state = fresh_state()
+    batch = batch_of({"seq": -1})
+    filter_track(state, batch, NOW_MS, LIMITS)
+    state.untake(batch, np.array([-1]))
+    assert filter_track(state, batch, NOW_MS, LIMITS).is_late.tolist() == [True]
+    assert refusals(batch, state) == {-1: Reason.DUPLICATE}

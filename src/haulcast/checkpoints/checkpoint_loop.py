@@ -33,6 +33,7 @@ class CheckpointLoop:
 
     Args:
         fence_id_of: the id of a fence by its handle.
+        sequences: what the next run is to believe of rows' sequences (`geo.track_filter.SEQUENCES`).
         interval_s: how often those are saved that merely moved.
     """
 
@@ -43,6 +44,7 @@ class CheckpointLoop:
         rows: VehicleRows,
         fence_id_of: Callable[[int], str],
         interval_s: float,
+        sequences: Callable[[NDArray[np.integer]], NDArray[np.void]],
     ) -> None:
         self.saved = 0
         self._store = store
@@ -50,6 +52,7 @@ class CheckpointLoop:
         self._rows = rows
         self._fence_id_of = fence_id_of
         self._interval_s = interval_s
+        self._sequences = sequences
         self._need = np.zeros(0, np.int8)
         self._writing = 0
         self._has_event = asyncio.Event()
@@ -68,6 +71,11 @@ class CheckpointLoop:
         if len(result.events):
             self._need[result.events.row] = EVENT
             self._has_event.set()
+
+    def on_stored(self, rows: NDArray[np.int32]) -> None:
+        """Remember that `sequences` says more of these rows than before."""
+        self._ensure_rows(len(self._rows))
+        self._need[rows] = np.maximum(self._need[rows], MOVED)
 
     def forget(self, row: int) -> None:
         """The vehicle is deleted; the store has dropped its checkpoint with it."""
@@ -150,11 +158,11 @@ class CheckpointLoop:
         return np.logical_and(self._state.last.is_known[rows], is_printable)
 
     def _checkpoints(self, rows: NDArray[np.int64]) -> Checkpoints:
-        last, track, fences = self._state.last, self._state.track, self._state.fences.state
+        last, sequences, fences = self._state.last, self._sequences(rows), self._state.fences.state
         numbers = {name: getattr(last, name)[rows] for name in KEPT}
-        numbers["top_seq"] = track.track["top_seq"][rows]
-        numbers["seq_window"] = track.track["window"][rows].view(np.int64)
-        numbers["handled_seq"] = track.handled_seq(rows)
+        numbers["top_seq"] = sequences["top_seq"]
+        numbers["seq_window"] = sequences["window"].view(np.int64)
+        numbers["handled_seq"] = sequences["handled_seq"]
         numbers["fence_time_ms"] = fences.states.time_ms[rows]
         numbers["fence_lat_deg"] = fences.states.lat_deg[rows]
         numbers["fence_lon_deg"] = fences.states.lon_deg[rows]

@@ -21,9 +21,9 @@ NUMBERS: Mapping[str, type] = {
 }
 """Name and dtype of each column of numbers.
 
-First the last position, as in `geo.positions`. Then the highest sequence taken, a bit for each of the 64 up to it that was
-taken, and the highest up to which all are decided. Then where the fences were last evaluated, and the
-time of the newest event of a rule that came without a fix."""
+First the last position, as in `geo.positions`. Then the highest sequence kept, a bit for each of the 64 up to it that was
+kept, and the highest up to which all are kept or refused (kept: stored, or just taken when there is no history). Then where the fences were last evaluated,
+and the time of the newest event of a rule that came without a fix."""
 
 NONE_OPEN = "[]"
 

@@ -52,6 +52,8 @@ def restore_portion(
     track["top_seq"][row] = numbers["top_seq"]
     track["window"][row] = numbers["seq_window"].view(np.uint64)
     track["handled_seq"][row] = numbers["handled_seq"]
+    # it was taken and may never have been kept; if it was, its store knows
+    track["newest_is_lost"][row] = ~state.track.is_taken(row, numbers["seq"])
     state.rules.restore(row, numbers["told_ms"])
     state.rules.restore_pairs(_pairs(portion, row, rows))
     state.ensure_rows(len(rows), rows.fleet_number)

@@ -21,6 +21,7 @@ from haulcast.client.device_frames import (
     Ack,
     FrameRefused,
     Reject,
+    Resend,
     Welcome,
     read_replies,
     record_bodies,
@@ -288,6 +289,9 @@ class DeviceClient(Talk):
                     self._fixes.ack(seq)
                 case Reject(seq=seq, reasons=reasons):
                     self._rejected(seq, reasons)
+                case Resend(seq=seq):
+                    self._fixes.rewind(seq)
+                    self._something_waits.set()
                 case FrameRefused():
                     self.counts.refused_frames += 1
                     _log.warning("frame_refused", code=reply.code, field=reply.field, reason=reply.reason)

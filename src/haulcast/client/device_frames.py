@@ -30,7 +30,7 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Every fix up to `seq` was taken or has been rejected."""
+    """Every fix up to `seq` is stored or has been rejected."""
 
     seq: int
 
@@ -44,6 +44,13 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Resend:
+    """The hub has lost what it took after `seq` before it was stored: send it again."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class FrameRefused:
     """The hub could not read a frame and refused it whole."""
 
@@ -52,7 +59,7 @@ class FrameRefused:
     field: str | None = None
 
 
-Reply = Welcome | Ack | Reject | FrameRefused
+Reply = Welcome | Ack | Reject | Resend | FrameRefused
 
 
 def text_body(
@@ -151,6 +158,8 @@ def read_replies(message: str | bytes) -> list[Reply]:
             return [Ack(said["seq"])]
         case "reject":
             return [Reject(one["seq"], tuple(one["reasons"])) for one in said["rejects"]]
+        case "resend":
+            return [Resend(said["seq"])]
         case "error":
             return [FrameRefused(said["code"], said.get("reason", ""), said.get("field"))]
     return []
@@ -165,6 +174,8 @@ def _read_binary(message: bytes) -> list[Reply]:
     kind, count = np.frombuffer(message, wire.REPLY_HEADER, count=1)[0].tolist()
     if kind == wire.REPLY_ACK:
         return [Ack(int(np.frombuffer(message, wire.ACK_REPLY, count=1)["seq"][0]))]
+    if kind == wire.REPLY_RESEND:
+        return [Resend(int(np.frombuffer(message, wire.RESEND_REPLY, count=1)["seq"][0]))]
     if kind == wire.REPLY_REJECT:
         rejects = np.frombuffer(message, wire.REJECT_RECORD, count=count, offset=wire.REPLY_HEADER.itemsize)
         return [Reject(seq, tuple(wire.reason_names(bits))) for seq, bits, _ in rejects.tolist()]

@@ -112,10 +112,10 @@ class UnackedFixes:
         self.counts.transmitted += len(payloads)
         return join_texts(payloads) if is_text else b"".join(payloads)
 
-    def rewind(self) -> None:
-        """The connection is gone: all that was in flight waits again, before the rest."""
-        self._waiting.extendleft(reversed(self._in_flight.values()))
-        self._in_flight.clear()
+    def rewind(self, after: int = -1) -> None:
+        """What is in flight with a sequence above `after` waits again, before the rest; default all, as for a new connection."""
+        while self._in_flight and next(reversed(self._in_flight)) > after:
+            self._waiting.appendleft(self._in_flight.popitem()[1])
 
     def ack(self, seq: int) -> None:
         """The hub has settled everything up to `seq`, on this connection or on an earlier one."""

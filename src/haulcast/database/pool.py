@@ -75,6 +75,14 @@ class Database:
         async with self.connection() as connection:
             await connection.execute("SELECT 1", timeout=CONNECT_TIMEOUT_S)
 
+    async def trouble(self) -> str | None:
+        """Why it cannot be reached; None: it can."""
+        try:
+            await self.ping()
+        except StoreError as error:
+            return error.reason
+        return None
+
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:

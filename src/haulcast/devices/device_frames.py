@@ -287,6 +287,16 @@ def ack_binary(seq: int) -> bytes:
     return np.array((wire.REPLY_ACK, 0, seq), wire.ACK_REPLY).tobytes()
 
 
+def resend_text(seq: int) -> bytes:
+    """The word of a JSON connection that all fixes after this sequence have to come again."""
+    return b'{"type":"resend","seq":%d}' % seq
+
+
+def resend_binary(seq: int) -> bytes:
+    """The same on a binary connection, 16 bytes."""
+    return np.array((wire.REPLY_RESEND, 0, seq), wire.RESEND_REPLY).tobytes()
+
+
 def reject_text(seqs: NDArray[np.int64], reasons: NDArray[np.uint32]) -> bytes:
     """The reject of a JSON connection: every sequence with the names of all its reasons."""
     rejects = [

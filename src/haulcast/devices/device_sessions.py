@@ -6,12 +6,12 @@ short of time spaces them out further: fixes must be read now, acks can wait.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.track_filter import Refusals, TrackState
+from geo.track_filter import Refusals
 from haulcast.devices import device_frames as frames
 from haulcast.devices.device_frames import BadFrame, TokenFrame
 from haulcast.devices.device_session import DeviceSession
@@ -32,10 +32,18 @@ def ack_spacing(busy: float) -> float:
     return 1.0 + (LONGEST_SPACING - 1.0) * min(1.0, max(0.0, share))
 
 
+class Settled(Protocol):
+    """Knows what may be acked: the history what is stored, or the filter what was taken."""
+
+    def handled_seq(self, row: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The highest sequence of each row up to which every fix is settled; -1: none."""
+
+
 class DeviceSessions:
     """The devices that are connected now, by row.
 
     Args:
+        settled: says up to where fixes may be acked.
         row_of: gives the row of (fleet, vehicle), making room for it in all state.
         on_gone: called with the row whose last connection has ended.
         call_later: schedules a call after so many seconds (the event loop's).
@@ -48,7 +56,7 @@ class DeviceSessions:
         self,
         settings: Settings,
         inbox: Inbox,
-        track: TrackState,
+        settled: Settled,
         *,
         row_of: Callable[[str, str], int],
         on_gone: Callable[[int], None],
@@ -59,7 +67,7 @@ class DeviceSessions:
         self.bad_frames = 0
         self.acks = 0
         self._settings = settings
-        self._track = track
+        self._settled = settled
         self._row_of = row_of
         self._on_gone = on_gone
         self._now_ms = now_ms
@@ -87,7 +95,7 @@ class DeviceSessions:
         self._sessions[row] = session
         if older is not None and older.link is not None:
             older.link.close(CloseCode.REPLACED, "a newer connection of this vehicle took over")
-        seq = int(self._track.handled_seq(np.array([row]))[0])
+        seq = int(self._settled.handled_seq(np.array([row]))[0])
         session.say(frames.welcome_text(session.vehicle, seq, self._now_ms()), is_text=True)
 
     def leave(self, session: DeviceSession) -> None:
@@ -144,8 +152,16 @@ class DeviceSessions:
                 encode = frames.reject_binary if session.is_binary else frames.reject_text
                 session.say(encode(refused.seq[index], refused.reasons[index]), is_text=not session.is_binary)
 
-    def on_taken(self, rows: NDArray[np.int32]) -> None:
-        """Ack what was taken from these rows, each named once, now or when their next ack is due."""
+    def on_resend(self, rows: NDArray[np.int64], seqs: NDArray[np.int64]) -> None:
+        """Ask the devices of these rows to send everything after these sequences again."""
+        for row, seq in zip(rows.tolist(), seqs.tolist(), strict=True):
+            session = self._sessions.get(row)
+            if session is not None:
+                encode = frames.resend_binary if session.is_binary else frames.resend_text
+                session.say(encode(seq), is_text=not session.is_binary)
+
+    def on_settled(self, rows: NDArray[np.int32]) -> None:
+        """Ack what is settled of these rows, each named once, now or when their next ack is due."""
         self._ensure_rows(int(rows.max(initial=-1)) + 1)
         fresh = rows[~self._is_waiting[rows]]
         self._is_waiting[fresh] = True
@@ -173,7 +189,7 @@ class DeviceSessions:
         self._acked_ms[due] = now_ms
         self._is_waiting[due] = False
         sessions = self._sessions
-        for row, seq in zip(due.tolist(), self._track.handled_seq(due).tolist(), strict=True):
+        for row, seq in zip(due.tolist(), self._settled.handled_seq(due).tolist(), strict=True):
             session = sessions.get(row)
             if session is None or seq < 0:
                 continue

@@ -31,6 +31,7 @@ REASONS = (
     "impossible_jump",
     "poor_accuracy",
     "rate_limited",
+    "unstorable",
 )
 """Why a fix was refused; the place in this list is the place of the bit."""
 
@@ -52,8 +53,11 @@ DEVICE_RECORD = np.dtype(
 
 REPLY_ACK = 1
 REPLY_REJECT = 2
+REPLY_RESEND = 3
 REPLY_HEADER = np.dtype([("kind", "<u4"), ("count", "<u4")])
 ACK_REPLY = np.dtype([("kind", "<u4"), ("count", "<u4"), ("seq", "<u8")])
+RESEND_REPLY = np.dtype([("kind", "<u4"), ("count", "<u4"), ("seq", "<i8")])
+"""`seq` can be -1: everything."""
 REJECT_RECORD = np.dtype([("seq", "<u8"), ("reasons", "<u4"), ("zero", "<u4")])
 """After a REPLY_HEADER of kind REPLY_REJECT, `count` times."""
 

@@ -1,0 +1,1 @@
+"""Every fix that was taken, kept: the store's contract and its adapters, and the writer that fills it behind the ticks."""

@@ -1,0 +1,74 @@
+"""The contract of a history store: every fix that was taken, by vehicle and time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from geo.positions import PositionBatch
+
+DAY_MS = 86_400_000
+
+NameOf = Callable[[int], tuple[str, str]]
+"""The (fleet, vehicle id) of a row. A row stands for one vehicle for as long as the store that was given this lives."""
+
+
+class FixKey(NamedTuple):
+    """A fix's place in its vehicle's history, which is in this order."""
+
+    time_ms: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of a vehicle's fixes in the order of their keys.
+
+    Attributes:
+        fixes: their `row` says nothing, it is 0.
+        last_key: the key to go on after; None: there are no more.
+    """
+
+    fixes: PositionBatch
+    last_key: FixKey | None
+
+
+class HistoryStore(Protocol):
+    """The fixes of all vehicles.
+
+    - A write is durable when it returns, and is done whole or not at all.
+    - A fix is kept exactly once by (vehicle, time, sequence): writing it again changes nothing, in the same write or in another
+      one, by this hub or by another one. A device gives a sequence to one fix only, so this is once by (vehicle, sequence); where a
+      protocol has no sequence, all have -1, and it is once by (vehicle, time).
+    - What is stored in the end does not depend on the order or the grouping of the writes.
+    - All columns come back bit for bit, NaN included, and attributes as the JSON text that was given.
+    - A vehicle is known by (fleet, vehicle id), whether the hub has it on record or not. Deleting it there keeps its history, until
+      its days are dropped or it is purged; one that is made anew under the same id goes on where the old one ended.
+    - A fix of any day from year 1 to 9999 can be written; days before today's have no disadvantage.
+    - Every method raises StoreError when the store cannot be reached; whether a write that failed so was done is unknown, and it
+      may simply be repeated.
+    """
+
+    async def write(self, fixes: PositionBatch) -> int:
+        """Store fixes of any vehicles and days in any order; returns how many were not there yet.
+
+        Raises:
+            RefusedFixesError: at least one of them has a value that can never be stored, or there are too many different days
+                among them; none was stored.
+        """
+
+    async def read(
+        self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, after: FixKey | None, limit: int
+    ) -> HistoryPage:
+        """One vehicle's fixes with begin_ms <= time_ms < end_ms, from the first one after the key `after`, at most `limit`.
+
+        A vehicle that is not known has none. Pages are right while fixes are written; one that comes in before `after` is not seen.
+        """
+
+    async def prepare(self, time_ms: int) -> None:
+        """Make room ahead for the fixes of this day, so that no write has to."""
+
+    async def drop_before(self, time_ms: int) -> int:
+        """Drop the days (UTC) that were over at this time, of all fleets; returns how many there were."""
+
+    async def purge(self, fleet: str, vehicle: str) -> int:
+        """Delete all that is stored of one vehicle; returns how many fixes that was."""

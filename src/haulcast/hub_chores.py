@@ -1,0 +1,50 @@
+"""What has to be looked at now and then, because nothing happens that would bring it about."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from haulcast import clock
+from haulcast.devices.device_sessions import DeviceSessions
+from haulcast.settings import Settings
+from haulcast.tracking.loop import TickLoop
+from haulcast.tracking.step import HubState
+
+HOLD_SWEEP_S = 1.0
+RULE_CLOCK_S = 1.0
+LOAD_WINDOW_S = 0.5
+
+
+def chores(
+    settings: Settings, loop: TickLoop, state: HubState, sessions: DeviceSessions
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """Those of a hub; each goes on for ever."""
+    yield _give_up_held(settings.hold_s, loop, state, sessions)
+    yield _watch_load(sessions)
+    yield _watch_time(loop, state)
+
+
+async def _give_up_held(hold_s: float, loop: TickLoop, state: HubState, sessions: DeviceSessions) -> None:
+    """Refuse jumps that were held back for too long, and tell their devices."""
+    while True:
+        await asyncio.sleep(HOLD_SWEEP_S)
+        refused = state.track.give_up_held_before(clock.epoch_ms() - int(hold_s * 1000))
+        loop.counters.count_refused(refused)
+        sessions.on_refused(refused)
+
+
+async def _watch_load(sessions: DeviceSessions) -> None:
+    """Tell the sessions how much of a core this process has used of late."""
+    cpu_s, wall_s = clock.cpu_s(), clock.monotonic_s()
+    while True:
+        await asyncio.sleep(LOAD_WINDOW_S)
+        before, (cpu_s, wall_s) = (cpu_s, wall_s), (clock.cpu_s(), clock.monotonic_s())
+        sessions.set_load((cpu_s - before[0]) / (wall_s - before[1]))
+
+
+async def _watch_time(loop: TickLoop, state: HubState) -> None:
+    """Step when time alone may make a rule fire: no fix may come."""
+    while True:
+        await asyncio.sleep(RULE_CLOCK_S)
+        if state.rules.is_waiting:
+            loop.wake()

@@ -1,0 +1,290 @@
+"""The contract of a history store, on memory and on each PostgreSQL there is."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from history_fixes import DAY_MS, EVER, NOON_MS, contents, fixes_of, stored
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from geo.positions import position_batch
+from haulcast.database.pool import Database, open_database
+from haulcast.errors import RefusedFixesError, StoreError
+from haulcast.history.history_days import HistoryDays, day_table
+from haulcast.history.history_store import HistoryStore
+from haulcast.history.history_store_memory import MemoryHistoryStore
+from haulcast.history.history_store_postgres import PostgresHistoryStore
+from haulcast.settings import Settings
+
+_examples = itertools.count()
+
+
+class Names:
+    """Fleets and vehicles by row; another fleet for each example of a property."""
+
+    fleet = "acme"
+
+    def __call__(self, row: int) -> tuple[str, str]:
+        return (self.fleet if row < 100 else "globex", f"v{row % 100}")
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names()
+
+
+@pytest.fixture(params=["memory", "embedded", "system"])
+def store_url(request: pytest.FixtureRequest, new_database_url) -> str | None:
+    """A database of the test's own on each server, None for memory."""
+    if request.param == "memory":
+        return None
+    return new_database_url(request.getfixturevalue(f"{request.param}_server_url"))
+
+
+@pytest.fixture
+async def store(store_url: str | None, names: Names) -> AsyncIterator[HistoryStore]:
+    """An empty store of each kind."""
+    if store_url is None:
+        yield MemoryHistoryStore(names)
+        return
+    async with open_database(Settings(database_url=store_url)) as database:
+        yield PostgresHistoryStore(database, names)
+
+
+@pytest.fixture
+def postgres(each_database: Database, names: Names) -> PostgresHistoryStore:
+    return PostgresHistoryStore(each_database, names)
+
+
+async def test_what_is_written_comes_back_bit_for_bit_in_order(store):
+    """Extreme numbers, NaN and attributes of any JSON; of each vehicle its own; nothing of others."""
+    batch = fixes_of(
+        (0, 2**53, NOON_MS), (1, 0, NOON_MS), (0, -1, NOON_MS - 1), (0, 7, NOON_MS), (100, 7, NOON_MS),
+        attributes={0: b'{"z":1,"a":"\\u0000 \xe2\x98\x82","n":1e300}', 3: b"{}"},
+    )  # fmt: skip
+    batch.altitude_m[:4] = [np.inf, -0.0, 5e-324, np.nan]
+    batch.received_ms[0] = -(2**63)
+    assert await store.write(batch) == 5
+    shown = contents(batch)
+    assert await stored(store, "acme", "v0") == [shown[2], shown[3], shown[0]]
+    assert await stored(store, "acme", "v1") == [shown[1]]
+    assert await stored(store, "globex", "v0") == [shown[4]]
+    assert await stored(store, "globex", "v1") == await stored(store, "nobody", "v0") == []
+
+
+async def test_nothing_is_a_write_too(store):
+    """An empty batch stores nothing and fails nothing."""
+    assert await store.write(position_batch(0)) == 0
+
+
+async def test_a_span_is_read_page_by_page(store):
+    """From `begin_ms` up to `end_ms`, across days; any size of page gives the same; the last page says that it is the last."""
+    keys = [(0, seq, NOON_MS + seq * DAY_MS // 7) for seq in range(40)]
+    keys += [(0, 100 + seq, NOON_MS) for seq in range(5)]
+    batch = fixes_of(*keys)
+    await store.write(batch)
+    order = sorted(range(len(keys)), key=lambda i: (keys[i][2], keys[i][1]))
+    span = (NOON_MS, keys[30][2])
+    wanted = [contents(batch)[i] for i in order if span[0] <= keys[i][2] < span[1]]
+    assert len(wanted) == 35
+    for limit in (1, 5, 34, 35, 36):
+        assert await stored(store, "acme", "v0", span, limit) == wanted
+    assert (await store.read("acme", "v0", *span, None, 35)).last_key is None
+    assert await stored(store, "acme", "v0", (NOON_MS + 1, NOON_MS + 1)) == []
+
+
+async def test_a_fix_is_kept_once(store):
+    """Again in the same write, in another one, mixed with new ones, without a sequence: it is there once, and counted so."""
+    a, b, c = (0, 1, NOON_MS), (0, 2, NOON_MS + 1), (0, -1, NOON_MS)
+    assert await store.write(fixes_of(a, b, a)) == 2
+    assert await store.write(fixes_of(b, c, c, (0, 3, NOON_MS + 3 * DAY_MS))) == 2
+    assert await store.write(fixes_of(a, b, c)) == 0
+    found = await stored(store, "acme", "v0")
+    assert found == contents(fixes_of(c, a, b, (0, 3, NOON_MS + 3 * DAY_MS)))
+
+
+KEYS = st.tuples(
+    st.integers(0, 2), st.integers(-1, 4), st.integers(-3, 3).map(lambda n: NOON_MS + n * DAY_MS // 3)
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(writes=st.lists(st.lists(KEYS, max_size=8), max_size=5), order=st.randoms(use_true_random=False))
+async def test_any_order_and_repetition_gives_the_same_history(store, names, writes, order):
+    """Fixes of three vehicles over some days, cut into writes, shuffled and repeated: each is there once."""
+    names.fleet = f"fleet {next(_examples)}"
+    if hasattr(store, "_number"):
+        store._number[:] = 0  # the rows mean other vehicles now
+    keys = [key for write in writes for key in write]
+    for write in writes:
+        await store.write(fixes_of(*write))
+    order.shuffle(keys)
+    assert await store.write(fixes_of(*keys)) == 0
+    for row in range(3):
+        mine = sorted({key for key in keys if key[0] == row}, key=lambda key: (key[2], key[1]))
+        assert await stored(store, names.fleet, f"v{row}") == contents(fixes_of(*mine))
+
+
+async def test_writers_at_once_store_each_fix_once(store):
+    """Of overlapping writes at the same time, over days, each fix is there once, and the counts of the new ones add up."""
+    keys = [(row, seq, NOON_MS + seq * DAY_MS // 4) for row in (0, 1, 101) for seq in range(12)]
+    random = np.random.default_rng(5)
+    writes = [[keys[i] for i in random.permutation(len(keys))[:24]] for _ in range(6)]
+
+    async def write_all(write) -> int:
+        while True:
+            try:
+                return await store.write(fixes_of(*write))
+            except StoreError as error:  # two that waited for each other: done again, as the contract allows
+                assert error.code == "history_conflict"  # noqa: PT017
+
+    counts = await asyncio.gather(*map(write_all, writes))
+    distinct = {key for write in writes for key in write}
+    assert sum(counts) == len(distinct)
+    found = [await stored(store, *name) for name in (("acme", "v0"), ("acme", "v1"), ("globex", "v1"))]
+    assert sum(map(len, found)) == len(distinct)
+
+
+async def test_days_are_dropped_whole(store):
+    """Days that were over are gone, for all fleets; today stays, and a day that was dropped can be written again."""
+    keys = [(0, day, NOON_MS + day * DAY_MS) for day in range(5)] + [(100, 0, NOON_MS)]
+    await store.write(fixes_of(*keys))
+    assert await store.drop_before(NOON_MS + 3 * DAY_MS) == 3
+    assert await stored(store, "acme", "v0") == contents(fixes_of(*keys[3:5]))
+    assert await stored(store, "globex", "v0") == []
+    assert await store.drop_before(NOON_MS + 3 * DAY_MS) == 0
+    assert await store.write(fixes_of(keys[0])) == 1
+    assert len(await stored(store, "acme", "v0")) == 3
+
+
+async def test_a_purge_takes_one_vehicle(store):
+    """All of its days; the same id in another fleet stays; it can go on afterwards."""
+    keys = [(row, seq, NOON_MS + seq * DAY_MS) for row in (0, 1, 100) for seq in range(3)]
+    await store.write(fixes_of(*keys))
+    assert await store.purge("acme", "v0") == 3
+    assert await store.purge("acme", "nobody") == 0
+    lengths = [len(await stored(store, *name)) for name in (("acme", "v0"), ("acme", "v1"), ("globex", "v0"))]
+    assert lengths == [0, 3, 3]
+    assert await store.write(fixes_of(keys[0])) == 1
+
+
+async def test_days_of_all_years_can_be_written(store):
+    """From year 1 to 9999, days before 1970 and the border between two days too."""
+    first_ms, last_ms = -62_135_596_800_000, 253_402_300_799_999
+    keys = [(0, i, time_ms) for i, time_ms in enumerate((first_ms, -1, 0, DAY_MS - 1, DAY_MS, last_ms))]
+    assert await store.write(fixes_of(*keys)) == 6
+    assert await stored(store, "acme", "v0", (first_ms, last_ms + 1)) == contents(fixes_of(*keys))
+    assert await store.drop_before(0) == 2
+    assert await stored(store, "acme", "v0", (first_ms, last_ms + 1)) == contents(fixes_of(*keys[2:]))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [(0, 0, NOON_MS), (0, 1, 10**16)],
+        [(0, 0, -(10**15))],
+        [(0, i, NOON_MS + i * DAY_MS) for i in range(401)],
+    ],
+    ids=["after year 9999", "before year 1", "too many days"],
+)
+async def test_a_fix_that_cannot_be_stored_is_refused_and_nothing_is_stored(postgres, keys):
+    """The error says so, and the others of its write are not there either."""
+    with pytest.raises(RefusedFixesError):
+        await postgres.write(fixes_of(*keys))
+    assert await stored(postgres, "acme", "v0") == []
+
+
+async def test_what_the_database_refuses_is_the_same_error(postgres, names):
+    """A name that is no text of PostgreSQL's, attributes that are no JSON."""
+    names.fleet = "a\x00"
+    with pytest.raises(RefusedFixesError):
+        await postgres.write(fixes_of((0, 0, NOON_MS)))
+    names.fleet = "acme"
+    with pytest.raises(RefusedFixesError):
+        await postgres.write(fixes_of((0, 0, NOON_MS), (0, 1, NOON_MS), attributes={1: b"{"}))
+    assert await stored(postgres, "acme", "v0") == []
+
+
+async def test_a_write_over_days_is_done_whole_or_not_at_all(postgres, each_database):
+    """The second day's table refuses: the first one's fixes are not there."""
+    await postgres.prepare(NOON_MS)
+    await postgres.prepare(NOON_MS + DAY_MS)
+    async with each_database.connection() as connection:
+        table = day_table(NOON_MS // DAY_MS + 1)
+        await connection.execute(f"ALTER TABLE {table} ADD CHECK (lat_deg > 100)")
+    with pytest.raises(RefusedFixesError):
+        await postgres.write(fixes_of((0, 0, NOON_MS), (0, 1, NOON_MS + DAY_MS)))
+    assert await stored(postgres, "acme", "v0") == []
+
+
+async def test_a_day_that_another_hub_dropped_is_made_again(postgres, each_database, names):
+    """The first try says that it can be repeated, the second stores."""
+    await postgres.write(fixes_of((0, 0, NOON_MS)))
+    await PostgresHistoryStore(each_database, names).drop_before(NOON_MS + DAY_MS)
+    with pytest.raises(StoreError):
+        await postgres.write(fixes_of((0, 1, NOON_MS)))
+    assert await postgres.write(fixes_of((0, 1, NOON_MS))) == 1
+
+
+async def test_hubs_that_make_the_same_days_at_once_make_each_once(each_database):
+    """Nobody fails, and each day has one table."""
+    days = range(20_780, 20_790)
+    await asyncio.gather(*(HistoryDays(each_database).ensure(days) for _ in range(4)))
+    async with each_database.connection() as connection:
+        assert (
+            await connection.fetchval("SELECT count(*) FROM pg_inherits") == 10 * 2
+        )  # a table and its index
+
+
+async def test_a_drop_does_not_wait_for_a_long_read(postgres, each_database, monkeypatch):
+    """A day that is being read stays until the next time, and writers go on meanwhile."""
+    monkeypatch.setattr("haulcast.history.history_days.DROP_WAIT_MS", 50)
+    await postgres.write(fixes_of((0, 0, NOON_MS)))
+    async with each_database.connection() as reading, reading.transaction():
+        await reading.fetch("SELECT * FROM fixes")
+        assert await postgres.drop_before(NOON_MS + DAY_MS) == 0
+        assert await postgres.write(fixes_of((0, 1, NOON_MS))) == 1
+    assert await postgres.drop_before(NOON_MS + DAY_MS) == 1
+
+
+async def test_a_vehicle_made_anew_goes_on_and_numbers_outlive_the_store(postgres, each_database, names):
+    """A second store, as after a restart, writes to the same history."""
+    await postgres.write(fixes_of((0, 0, NOON_MS)))
+    again = PostgresHistoryStore(each_database, names)
+    assert await again.write(fixes_of((0, 0, NOON_MS), (0, 1, NOON_MS), (5, 0, NOON_MS))) == 2
+    assert len(await stored(postgres, "acme", "v0")) == 2
+
+
+async def test_a_database_that_is_gone_is_a_store_error(system_postgres, names):
+    """Every method says so, and works again when it is back."""
+    async with open_database(Settings(database_url=system_postgres.url)) as database:
+        store = PostgresHistoryStore(database, names)
+        await store.write(fixes_of((0, 0, NOON_MS)))
+        await asyncio.to_thread(system_postgres.kill)
+        calls = [
+            lambda: store.write(fixes_of((0, 1, NOON_MS))),
+            lambda: store.read("acme", "v0", *EVER, None, 10),
+            lambda: store.prepare(NOON_MS + DAY_MS),
+            lambda: store.drop_before(NOON_MS),
+            lambda: store.purge("acme", "v0"),
+        ]
+        for call in calls:
+            with pytest.raises(StoreError):
+                await call()
+        await asyncio.to_thread(system_postgres.start)
+        assert await store.write(fixes_of((0, 0, NOON_MS), (0, 1, NOON_MS))) == 1
+
+
+async def test_fixes_fill_their_table_as_if_inserted_one_by_one(postgres, each_database):
+    """The binary records mean what an INSERT of the same values means."""
+    batch = fixes_of(*((0, seq, NOON_MS + seq) for seq in range(50)), attributes={7: b'{"a": 1}'})
+    await postgres.write(batch)
+    async with each_database.connection() as connection:
+        rows = await connection.fetch("SELECT seq, lat_deg, altitude_m, attributes FROM fixes ORDER BY seq")
+    assert [row["seq"] for row in rows] == batch.seq.tolist()
+    assert [row["lat_deg"] for row in rows] == batch.lat_deg.tolist()
+    np.testing.assert_array_equal([row["altitude_m"] for row in rows], batch.altitude_m)
+    assert [row["attributes"] for row in rows] == [None] * 7 + ['{"a": 1}'] + [None] * 42
