@@ -251,7 +251,9 @@ async def test_rejects_of_other_reasons_are_told_at_once(hub):
     """They wait for no store."""
     hub.store.may_go_on.clear()
     hub.step((0, 1))
-    refused = Refusals(np.zeros(1, np.int32), np.array([5]), np.array([Reason.STALE], np.uint32))
+    refused = Refusals(
+        np.zeros(1, np.int32), np.array([5]), np.array([Reason.STALE], np.uint32), np.zeros(1, np.int64)
+    )
     assert hub.shown(hub.writer.hold_duplicates(refused)) == [(0, 5, Reason.STALE)]
 
 
