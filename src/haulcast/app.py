@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from geo import fence_match, fence_passes, fence_transitions, fix_text, late_fixes, proximity, track_filter
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits
 from haulcast import clock, hub_chores, status_api
@@ -46,7 +45,7 @@ from haulcast.history.history_store_postgres import PostgresHistoryStore
 from haulcast.history.history_writer import HistoryWriter, writing
 from haulcast.history.retention import keep_days
 from haulcast.hub_counters import HubCounters
-from haulcast.live_map import fan_out as live_fan_out
+from haulcast.hub_kernels import warm_up
 from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
 from haulcast.metrics import metrics_api
@@ -57,6 +56,7 @@ from haulcast.phones.reporters import Reporters
 from haulcast.phones.submissions import Submissions
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.reports import report_api
 from haulcast.rules import rule_api
 from haulcast.rules.rule_book import RuleBook
 from haulcast.rules.rule_edits import rule_edits
@@ -92,6 +92,7 @@ class Hub:
         )
         self._inbox = Inbox(settings.inbox_bytes)
         self._lossy_ticks: deque[int] = deque(maxlen=LOSSY_TICKS)
+        self._history_store: PostgresHistoryStore | None = None
         self._is_warm = False
 
     @contextlib.asynccontextmanager
@@ -204,7 +205,7 @@ class Hub:
     def _history_writer(self, database: Database, stack: contextlib.AsyncExitStack) -> HistoryWriter | None:
         if self.settings.history == "off":
             return None
-        store = PostgresHistoryStore(
+        store = self._history_store = PostgresHistoryStore(
             database, lambda row: (self._rows.fleet_of(row), self._rows.vehicle_of[row])
         )
         chore = asyncio.create_task(keep_days(store, self.settings.history_days, clock.epoch_ms))
@@ -360,6 +361,14 @@ class Hub:
             *metrics_api.routes(self._gate.verify, self.settings.metrics_token, self._counters),
             *fence_api.routes(self._fence_edits, self._gate.verify),
             *rule_api.routes(self._rule_edits, self._gate.verify, self._catalogue.find_tags),
+            *report_api.routes(  # before those of /v1/vehicles/{id}
+                self._history_store,
+                self._gate.verify,
+                self._rows,
+                self._state.last,
+                self._vehicle_edits.store.find,
+                clock.epoch_ms,
+            ),
             *vehicle_api.routes(self._vehicle_edits, self._gate.verify, self._position_of, self._forget),
             *phone_id_api.routes(phone_ids, self._gate.verify),
             *phone_api.routes(*phones),
@@ -379,18 +388,3 @@ class Hub:
 
     async def _kernel_trouble(self) -> str | None:
         return None if self._is_warm else "the kernels are being compiled"
-
-
-def warm_up() -> None:
-    """Compile, or load from the cache, every kernel that a tick calls; seconds with a cache, a minute without."""
-    for module in (
-        fix_text,
-        track_filter,
-        fence_match,
-        fence_transitions,
-        late_fixes,
-        fence_passes,
-        proximity,
-        live_fan_out,
-    ):
-        module.warm_up()
