@@ -23,12 +23,15 @@ Line: TypeAlias = tuple[tuple[float, float], ...]
 MOST_WIDTH_M = 100_000.0
 MOST_LAT_DEG = 85.0
 MOST_STEPS = 100_000
-"""Into how many straight steps a line may have to be divided: 100,000 are 16,000 km at 1 m of width, at 45 degrees."""
+"""Into how many straight steps all lines may have to be divided: 100,000 are 16,000 km at 1 m of width, at 45 degrees."""
+MOST_OUTLINE = 1_000_000
+"""How many positions the outlines of all pieces may have: a round end makes 64, a turn by 2.8 degrees one."""
 
 _QUARTER_SEGMENTS = 32  # a round end is flattened by 0.03 % of half the width
 _MOST_SAG = 0.0005  # of half the width: how far a step in the projection may be from the line it stands for
 _STEP_DEG = (10.0, 1.0)  # the longest step in longitude and latitude
 _PIECE_DEG = (30.0, 1.5)  # edges of one piece have their middles in one cell of this size
+_PIECE_TURN = 8 * math.pi  # all turns of a piece together: a wide buffer of a tangle takes quadratic time
 _OUTLINE_STEP_M = (
     25_000.0  # a longer edge of a 100 km wide outline would bend by more than 0.1 % at 85 degrees
 )
@@ -46,12 +49,13 @@ class Corridor:
 
     | field | |
     |---|---|
-    | lines | one or more, each of at least two distinct positions within +-360, +-85 degrees |
+    | lines | one or more, each of at least two distinct positions within +-360, +-85 degrees; they may cross and go back |
     | width_m | in (0, 100 km] |
     | polygon | what it covers, cut at the antimeridian, valid; made once, here |
 
     Raises:
-        AreaError: outside these limits, or so long and narrow that its lines need more than 100,000 steps.
+        AreaError: outside these limits, or so long, narrow or winding that its lines need more than 100,000 steps, or their outlines
+            more than 1,000,000 positions.
     """
 
     lines: tuple[Line, ...]
@@ -65,12 +69,16 @@ class Corridor:
             )
         if not self.lines:
             raise AreaError("a corridor has at least one line; this one has none", "coordinates")
+        half_width_m = self.width_m / 2
+        lines = [_checked_line(line) for line in self.lines]
+        counts = [_step_counts(points, half_width_m) for points in lines]
+        _check_steps(counts)
         pieces = [
             piece
-            for line in self.lines
-            for piece in _pieces(_in_steps(_checked_line(line), self.width_m / 2))
+            for points, steps in zip(lines, counts, strict=True)
+            for piece in _pieces(_in_steps(points, steps))
         ]
-        covered = shapely.union_all([_buffered(piece, self.width_m / 2) for piece in pieces])
+        covered = shapely.union_all(_outlines(pieces, half_width_m))
         parts = cut_area(covered)
         object.__setattr__(self, "polygon", parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts))
 
@@ -94,8 +102,8 @@ def _checked_line(line: Line) -> NDArray[np.float64]:
     return points
 
 
-def _in_steps(points: NDArray[np.float64], half_width_m: float) -> NDArray[np.float64]:
-    """The line with positions between, so that steps are short, and straight in the projection as well.
+def _step_counts(points: NDArray[np.float64], half_width_m: float) -> NDArray[np.float64]:
+    """Into how many steps each edge is divided, so that they are short, and straight in the projection as well.
 
     An edge that goes `a` metres along parallels and has `l` metres in all bends in the projection by at most
     a * l * tan(lat) / (4 R), where lat is the projection's, not further from the edge's than the piece is high.
@@ -106,23 +114,51 @@ def _in_steps(points: NDArray[np.float64], half_width_m: float) -> NDArray[np.fl
     along = np.radians(edge[:, 0]) * np.cos(least) * A_M
     bend = along * np.hypot(along, np.radians(edge[:, 1]) * A_M) * np.tan(lat) / (4 * A_M)
     steps = np.maximum(np.sqrt(bend / (_MOST_SAG * half_width_m)), (edge / _STEP_DEG).max(axis=1))
-    counts = np.maximum(np.ceil(steps), 1)
-    if counts.sum() > MOST_STEPS:
+    counts: NDArray[np.float64] = np.maximum(np.ceil(steps), 1)
+    return counts
+
+
+def _check_steps(counts: list[NDArray[np.float64]]) -> None:
+    edges, steps = sum(map(len, counts)), sum(float(steps.sum()) for steps in counts)
+    if edges > MOST_STEPS:
+        raise AreaError(f"a corridor's lines have {edges} edges; allowed are {MOST_STEPS}", "coordinates")
+    if steps > MOST_STEPS:
         raise AreaError(
-            f"the line is too long for its width: it needs {counts.sum():.0f} steps, allowed are {MOST_STEPS}",
+            f"the line is too long for its width: it needs {steps:.0f} steps, allowed are {MOST_STEPS}",
             "width_m",
         )
+
+
+def _in_steps(points: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The line with positions between."""
     ends = np.cumsum(counts)
     vertex = np.concatenate([[0.0], ends])
     return np.column_stack([np.interp(np.arange(ends[-1] + 1), vertex, column) for column in points.T])
 
 
 def _pieces(points: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """The line cut where the middle of an edge comes into another cell; neighbours share a position."""
-    cell = np.floor((points[1:] + points[:-1]) / 2 / _PIECE_DEG)
+    """The line cut where the middle of an edge comes into another cell, and where it has turned much; neighbours share a position."""
+    edge = np.diff(points, axis=0)
+    turns = np.abs(np.angle(np.exp(1j * np.diff(np.arctan2(edge[:, 1], edge[:, 0])))))
+    turned = np.concatenate([[0.0], np.cumsum(turns)]) / _PIECE_TURN
+    cell = np.floor(np.column_stack([(points[1:] + points[:-1]) / 2 / _PIECE_DEG, turned]))
     cuts = np.flatnonzero((np.diff(cell, axis=0) != 0).any(axis=1)) + 1
     starts, ends = np.concatenate([[0], cuts]), np.concatenate([cuts, [len(points) - 1]])
     return [points[start : end + 1] for start, end in zip(starts, ends, strict=True)]
+
+
+def _outlines(pieces: list[NDArray[np.float64]], half_width_m: float) -> list[shapely.Polygon]:
+    """What is within half the width of each piece."""
+    outlines, positions = [], 0
+    for piece in pieces:
+        outlines.append(_buffered(piece, half_width_m))
+        positions += shapely.get_num_coordinates(outlines[-1])
+        if positions > MOST_OUTLINE:
+            raise AreaError(
+                f"the line winds too much for its width: its outline needs more than {MOST_OUTLINE} positions",
+                "width_m",
+            )
+    return outlines
 
 
 def _buffered(piece: NDArray[np.float64], distance_m: float) -> shapely.Polygon:

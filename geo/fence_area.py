@@ -62,7 +62,8 @@ def checked_area(geojson_geometry: Mapping[str, Any], *, repair: bool) -> Area:
 
     Args:
         geojson_geometry: as parsed from JSON.
-        repair: make an area of rings that cross or are not closed (`shapely.make_valid`, its polygons) instead of refusing them.
+        repair: make an area of rings that cross or are not closed (`shapely.make_valid`, its polygons) instead of refusing them;
+            and leave out those of several lines that have no two distinct positions, if others have.
 
     Raises:
         AreaError: the reason and the place.
@@ -73,7 +74,7 @@ def checked_area(geojson_geometry: Mapping[str, Any], *, repair: bool) -> Area:
         lon, lat = _position(coordinates, "coordinates", 180.0)
         return Circle(lat, lon, _number(geojson_geometry.get("radius_m"), "radius_m"))
     if kind in {"LineString", "MultiLineString"}:
-        return _corridor(kind, coordinates, geojson_geometry.get("width_m"))
+        return _corridor(kind, coordinates, geojson_geometry.get("width_m"), repair)
     if kind == "Polygon":
         polygons = [_polygon(coordinates, "coordinates", repair)]
     elif kind == "MultiPolygon":
@@ -134,13 +135,19 @@ def _valid(area: shapely.Geometry, *, repair: bool) -> Area:
     return area
 
 
-def _corridor(kind: str, coordinates: Any, width_m: Any) -> Corridor:
+def _corridor(kind: str, coordinates: Any, width_m: Any, repair: bool) -> Corridor:
     if kind == "LineString":
         lines = [_line(coordinates, "coordinates")]
     else:
         parts = _sequence(coordinates, "coordinates", 1, "line")
+        if repair:  # recorders write segments of a single position
+            parts = [part for part in parts if not isinstance(part, list) or _has_length(part)] or parts
         lines = [_line(part, f"coordinates[{i}]") for i, part in enumerate(parts)]
     return Corridor(tuple(lines), _number(width_m, "width_m"))
+
+
+def _has_length(line: list[Any]) -> bool:
+    return any(position != line[0] for position in line)
 
 
 def _line(value: Any, place: str) -> Line:

@@ -71,8 +71,8 @@ def test_kml_becomes_features(strip):
     ("inside", "reason"),
     [
         ("<Point><coordinates>1,x</coordinates></Point>", r"found 'x' at coordinates\[1\]"),
-        ("<Point><coordinates>1,2</coordinates></Point>", "found None at radius_m"),
-        ("<LineString><coordinates>1,2 3,4</coordinates></LineString>", "found None at width_m"),
+        ("<Point><coordinates>1,2</coordinates></Point>", "a circle of a Point needs radius_m"),
+        ("<LineString><coordinates>1,2 3,4</coordinates></LineString>", "a corridor of a line needs width_m"),
         ("<Model/>", "geometry is a 'Model'"),
         ("<MultiGeometry><Point/><Polygon/></MultiGeometry>", "MultiGeometry of Point, Polygon"),
         ("<Polygon/>", "at least 1 ring"),

@@ -1,4 +1,4 @@
-"""`haulcast fences import`: the areas of a GeoJSON, KML or WKT file as fences of the token's fleet."""
+"""`haulcast fences import`: the areas of a GeoJSON, KML, GPX or WKT file as fences of the token's fleet."""
 
 import argparse
 import os
@@ -24,14 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser(
         "import",
-        help="create or change fences from a GeoJSON, KML or WKT file, all or none",
+        help="create or change fences from a GeoJSON, KML, GPX or WKT file, all or none",
         description=__doc__,
     )
     action.add_argument(
         "file",
         type=Path,
         metavar="FILE",
-        help="GeoJSON; .kml or .kmz; or .wkt, one a line, a name and a tab before; plain or gzip",
+        help="GeoJSON; .kml or .kmz; .gpx; or .wkt, one a line, a name and a tab before; plain or gzip",
     )
     action.add_argument(
         "--repair", action="store_true", help="make invalid rings valid instead of refusing them"

@@ -1,5 +1,6 @@
 """Reading a request: its JSON within a limit, its page, and the fields that fences, rules and vehicles have in common."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -88,6 +89,25 @@ def flag_asked_for(request: Request, name: str) -> bool:
     if text not in {"true", "false"}:
         raise RequestError("wrong_type", f"{name} is {text!r}; allowed are true and false", field=name)
     return text == "true"
+
+
+def number_asked_for(request: Request, name: str, most: float) -> float | None:
+    """A number of the query, more than 0 and at most `most`; None when it is absent.
+
+    Raises:
+        RequestError: anything else.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= most:
+        allowed = f"allowed is more than 0, up to {most:.0f}"
+        raise RequestError("out_of_range", f"{name} is {text[:80]!r}; {allowed}", field=name)
+    return number
 
 
 def edition_asked_for(request: Request) -> str | None:

@@ -1,4 +1,4 @@
-"""GeoJSON, KML and WKT files of anybody's making, as the features that `/v1/fences:import` takes."""
+"""GeoJSON, KML, GPX and WKT files of anybody's making, as the features that `/v1/fences:import` takes."""
 
 import gzip
 import unicodedata
@@ -11,7 +11,8 @@ import orjson
 
 from haulcast.doors.request_fields import MOST_ID_CHARACTERS, MOST_NAME_CHARACTERS
 from haulcast.errors import RequestError
-from haulcast.fences.fence_features import METRES
+from haulcast.fences.fence_features import METRES, POLYLINE
+from haulcast.fences.gpx_routes import gpx_features
 from haulcast.fences.kml_documents import kml_features
 from haulcast.fences.wkt_lines import wkt_features
 
@@ -26,11 +27,11 @@ class Naming:
     width_m: float | None = None  # of lines that say none
 
 
-_OTHER_KINDS = {".kml": kml_features, ".kmz": kml_features, ".wkt": wkt_features}
+_OTHER_KINDS = {".gpx": gpx_features, ".kml": kml_features, ".kmz": kml_features, ".wkt": wkt_features}
 
 
 def read_features(file: Path) -> list[Any]:
-    """The features of a file, plain or gzip: KML (`.kml`, `.kmz`), WKT lines (`.wkt`), else GeoJSON.
+    """The features of a file, plain or gzip: KML (`.kml`, `.kmz`), GPX (`.gpx`), WKT lines (`.wkt`), else GeoJSON.
 
     Raises:
         RequestError: it cannot be read, or is not what its name says.
@@ -89,6 +90,10 @@ def fence_features(features: Sequence[Any], naming: Naming) -> Iterator[Any]:
 def _properties(properties: dict[str, Any], name: str, geometry: Any, naming: Naming) -> Mapping[str, Any]:
     metres = {measure: properties.pop(measure, None) for measure in METRES}
     kind = geometry.get("type") if isinstance(geometry, dict) else None
+    kept = {}
+    if geometry is None:
+        kept = {name: properties.pop(name) for name in POLYLINE if name in properties}
+        kind = "LineString" if kept else None
     for measure, (_, kinds) in METRES.items():
         if metres[measure] is None and kind in kinds:
             metres[measure] = getattr(naming, measure)
@@ -96,6 +101,7 @@ def _properties(properties: dict[str, Any], name: str, geometry: Any, naming: Na
         "name": name[:MOST_NAME_CHARACTERS],
         "tags": list(naming.tags),
         "attributes": properties,
+        **kept,
         **{measure: value for measure, value in metres.items() if value is not None},
     }
 

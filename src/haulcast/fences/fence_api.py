@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from geo.corridor import MOST_WIDTH_M
+from geo.fence_area import MOST_RADIUS_M
 from haulcast.doors.http_access import READERS, WRITERS, Verify, admitted
 from haulcast.doors.http_routes import resource
 from haulcast.doors.problems import problem_response
@@ -21,6 +23,7 @@ from haulcast.doors.request_fields import (
     flag_asked_for,
     json_body,
     merged,
+    number_asked_for,
     page_asked_for,
 )
 from haulcast.errors import ConflictError, NotFoundError, PreconditionError
@@ -32,6 +35,7 @@ from haulcast.fences.fence_import import (
 from haulcast.fences.fence_store import FenceRecord
 
 MOST_FENCE_BYTES = 8 * 2**20  # the most detailed ocean of Natural Earth has 2.5 MB
+MOST_SIZES = {"radius_m": MOST_RADIUS_M, "width_m": MOST_WIDTH_M}
 PATCH_TRIES = 5
 MEDIA_TYPE = "application/geo+json"
 
@@ -119,10 +123,16 @@ class _FenceApi:
     async def put_all(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, WRITERS).fleet
         repair, skip_wrong = flag_asked_for(request, "repair"), flag_asked_for(request, "skip_wrong")
+        sizes = {
+            name: number
+            for name, most in MOST_SIZES.items()
+            if (number := number_asked_for(request, name, most)) is not None
+        }
         reader, most_bytes = reader_of(
             request.headers.get("content-type", "").partition(";")[0].strip().lower()
         )
-        read = await asyncio.to_thread(reader, await body_within(request, most_bytes), repair=repair)
+        body = await body_within(request, most_bytes)
+        read = await asyncio.to_thread(reader, body, repair=repair, sizes=sizes)
         if read.wrong and not skip_wrong:
             total = read.wrong + len(read.fences)
             detail = f"{read.wrong} of {total} features cannot be taken, so none was"

@@ -1,14 +1,18 @@
 """A fence as a GeoJSON Feature (RFC 7946), in and out.
 
-A circle is a Point with `properties.radius_m`, a corridor a LineString or MultiLineString with `properties.width_m`. Of the other properties only `name`, `tags` and `attributes` are the user's;
+A circle is a Point with `properties.radius_m`, a corridor a LineString or MultiLineString with `properties.width_m`, or without a geometry
+the encoded `properties.polyline` of a routing engine, which comes back as a LineString. Of the other properties only `name`, `tags` and `attributes` are the user's;
 `version`, `created_at` and `updated_at` come from the hub, and are ignored when they come back.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 
 from geo.fence_area import Area, AreaError, area_as_geojson, checked_area
+from geo.polyline import decoded_polyline
 from haulcast.doors.request_fields import (
     checked_attributes,
     checked_id,
@@ -26,19 +30,24 @@ METRES = {
     "width_m": ("a corridor of a line", {"LineString", "MultiLineString"}),
 }
 """What each measure makes of which geometries."""
+POLYLINE = ("polyline", "polyline_precision")
+NO_SIZES: Mapping[str, float] = MappingProxyType({})
 
 _MEMBERS = frozenset({"type", "id", "geometry", "properties", "bbox"})
 _OURS = frozenset({"version", "created_at", "updated_at"})
-_PROPERTIES = frozenset({"name", "tags", "attributes", *METRES}) | _OURS
+_PROPERTIES = frozenset({"name", "tags", "attributes", *METRES, *POLYLINE}) | _OURS
 
 
-def fence_of_feature(feature: Any, *, repair: bool, fence_id: str | None = None) -> tuple[FenceDraft, Area]:
+def fence_of_feature(
+    feature: Any, *, repair: bool, fence_id: str | None = None, sizes: Mapping[str, float] = NO_SIZES
+) -> tuple[FenceDraft, Area]:
     """What a Feature says, checked.
 
     Args:
         feature: parsed JSON.
         repair: make invalid rings valid instead of refusing them.
         fence_id: the id, where it is known from elsewhere; the feature may then leave its own out.
+        sizes: `radius_m` of points and `width_m` of lines that say none.
 
     Raises:
         RequestError: a missing, unknown or wrong member; an area that is none, with the reason and the place.
@@ -53,7 +62,8 @@ def fence_of_feature(feature: Any, *, repair: bool, fence_id: str | None = None)
     stated = checked_object(members.get("properties") or {}, "properties", _PROPERTIES)
     properties = {name: value for name, value in stated.items() if value is not None}
     metres = {name: properties[name] for name in METRES if name in properties}
-    area = _area(members.get("geometry"), metres, repair=repair)
+    geometry = _geometry(members.get("geometry"), properties)
+    area = _area(geometry, metres, sizes, repair=repair)
     draft = FenceDraft(
         fence_id=fence_id,
         name=checked_name(properties.get("name", fence_id)),
@@ -94,30 +104,60 @@ def _agreed_id(stated: Any, known: str | None) -> str:
     return checked_id(known)
 
 
-def _area(geometry: Any, metres: dict[str, Any], *, repair: bool) -> Area:
+def _geometry(geometry: Any, properties: Mapping[str, Any]) -> Any:
+    """The geometry, or the line that the polyline stands for."""
+    found = [name for name in POLYLINE if name in properties]
+    if not found:
+        return geometry
+    if geometry is not None:
+        raise RequestError(
+            "bad_geometry", "a polyline stands in place of a geometry; here are both", field=found[0]
+        )
+    text, precision = properties.get("polyline"), properties.get("polyline_precision")
+    if not isinstance(text, str):
+        raise RequestError("wrong_type", "polyline has to be a text", field="polyline")
+    if type(precision) is not int:
+        raise RequestError("wrong_type", "polyline_precision has to be 5 or 6", field="polyline_precision")
+    try:
+        line = decoded_polyline(text, precision)
+    except AreaError as error:
+        field = "polyline_precision" if error.place == "polyline_precision" else "polyline"
+        raise RequestError("bad_geometry", str(error), field=field) from error
+    _check_count(len(line))
+    return {"type": "LineString", "coordinates": line.tolist()}
+
+
+def _area(geometry: Any, metres: dict[str, Any], sizes: Mapping[str, float], *, repair: bool) -> Area:
     members = checked_object(geometry, "geometry")
     if members.get("type") not in SHAPES:
         kind = str(members.get("type"))[:80]
         raise RequestError(
             "bad_geometry", f"geometry is a {kind!r}; allowed are {', '.join(SHAPES)}", field="geometry"
         )
-    vertices = _count_positions(members.get("coordinates"))
-    if vertices > MOST_VERTICES:
-        raise TooLargeError(
-            "too_many_vertices",
-            f"the geometry has {vertices} vertices; allowed are {MOST_VERTICES}",
-            field="geometry",
-        )
-    for name in metres:
-        makes, kinds = METRES[name]
-        if members["type"] not in kinds:
+    _check_count(_count_positions(members.get("coordinates")))
+    for name, (makes, kinds) in METRES.items():
+        if members["type"] in kinds:
+            metres = {name: sizes.get(name), **metres}
+        elif name in metres:
             raise RequestError("bad_geometry", f"{name} makes {makes}; this is none", field=name)
     stated = {name: value for name, value in members.items() if name not in METRES}
     try:
         return checked_area({**stated, **metres}, repair=repair)
     except AreaError as error:
         field = error.place if error.place in METRES else "geometry"
+        if metres.get(field, 0) is None:
+            reason = f"{METRES[field][0]} needs {field}, of its own or for the whole import"
+            raise RequestError("bad_geometry", reason, field=field) from error
         raise RequestError("bad_geometry", str(error), field=field) from error
+
+
+def _check_count(vertices: int) -> None:
+    if vertices > MOST_VERTICES:
+        raise TooLargeError(
+            "too_many_vertices",
+            f"the geometry has {vertices} vertices; allowed are {MOST_VERTICES}",
+            field="geometry",
+        )
 
 
 def _count_positions(coordinates: Any) -> int:

@@ -9,11 +9,10 @@ import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError  # the types only: defusedxml parses
-
-from defusedxml import DefusedXmlException, ElementTree
+from xml.etree.ElementTree import Element  # the type only: defusedxml parses
 
 from haulcast.errors import RequestError
+from haulcast.fences.xml_documents import kind_of, number_or_text, root_of
 
 MOST_DOCUMENT_BYTES = 64 * 2**20
 
@@ -28,17 +27,8 @@ def kml_features(content: bytes) -> list[Any]:
     Raises:
         RequestError: not KML, or with a document type or entities of its own, which are refused.
     """
-    try:
-        root = ElementTree.fromstring(_document(content), forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise RequestError(
-            "bad_kml", "the KML declares a document type or entities; allowed is plain KML"
-        ) from error
-    except (ParseError, LookupError, ValueError) as error:
-        raise RequestError("bad_kml", f"not XML: {error}") from error
-    if _kind(root) not in {"kml", "Document", "Folder", "Placemark"}:
-        raise RequestError("bad_kml", f"not KML: the root element is {_kind(root)[:80]!r}")
-    return [_feature(element) for element in root.iter() if _kind(element) == "Placemark"]
+    root = root_of(_document(content), "KML", {"kml", "Document", "Folder", "Placemark"})
+    return [_feature(element) for element in root.iter() if kind_of(element) == "Placemark"]
 
 
 def _document(content: bytes) -> bytes:
@@ -62,7 +52,7 @@ def _document(content: bytes) -> bytes:
 
 def _feature(placemark: Element) -> dict[str, Any]:
     properties = dict(_extended_data(placemark))
-    name = next((child.text for child in placemark if _kind(child) == "name"), None)
+    name = next((child.text for child in placemark if kind_of(child) == "name"), None)
     if name is not None:
         properties["name"] = name
     return {"type": "Feature", "geometry": _geometry(placemark), "properties": properties}
@@ -72,13 +62,13 @@ def _extended_data(placemark: Element) -> Iterator[tuple[str, Any]]:
     """Both ways of writing it: Data with a value in it, and SchemaData with SimpleData."""
     for element in placemark.iter():
         name = element.get("name")
-        if name is None or _kind(element) not in {"Data", "SimpleData"}:
+        if name is None or kind_of(element) not in {"Data", "SimpleData"}:
             continue
         value = element
-        if _kind(element) == "Data":
-            value = next((child for child in element if _kind(child) == "value"), element)
+        if kind_of(element) == "Data":
+            value = next((child for child in element if kind_of(child) == "value"), element)
         text = (value.text or "").strip()
-        yield name, _number(text) if name in _METRES else text
+        yield name, number_or_text(text) if name in _METRES else text
 
 
 def _geometry(placemark: Element) -> dict[str, Any] | None:
@@ -86,10 +76,10 @@ def _geometry(placemark: Element) -> dict[str, Any] | None:
     parts, waiting = [], list(placemark)
     while waiting:
         element = waiting.pop(0)
-        if _kind(element) == "MultiGeometry":
+        if kind_of(element) == "MultiGeometry":
             waiting = [*element, *waiting]
-        elif _kind(element) in _GEOMETRIES:
-            parts.append((_kind(element), _coordinates(element)))
+        elif kind_of(element) in _GEOMETRIES:
+            parts.append((kind_of(element), _coordinates(element)))
     if not parts:
         return None
     kinds = sorted({kind for kind, _ in parts})
@@ -101,31 +91,18 @@ def _geometry(placemark: Element) -> dict[str, Any] | None:
 
 
 def _coordinates(geometry: Element) -> Any:
-    if _kind(geometry) == "Polygon":
+    if kind_of(geometry) == "Polygon":
         outer, inner = (
-            [_positions(ring) for boundary in geometry if _kind(boundary) == side for ring in boundary]
+            [_positions(ring) for boundary in geometry if kind_of(boundary) == side for ring in boundary]
             for side in ("outerBoundaryIs", "innerBoundaryIs")
         )
         return [*outer, *inner] if outer else []
     positions = _positions(geometry)
-    return (positions[0] if positions else []) if _kind(geometry) == "Point" else positions
+    return (positions[0] if positions else []) if kind_of(geometry) == "Point" else positions
 
 
 def _positions(element: Element) -> list[Any]:
     """The tuples of its coordinates: numbers joined by commas, tuples by white space, which some writers also put after commas."""
-    text = next((child.text or "" for child in element if _kind(child) == "coordinates"), "")
+    text = next((child.text or "" for child in element if kind_of(child) == "coordinates"), "")
     tuples = re.sub(r"\s*,\s*", ",", text).split()
-    return [[_number(number) for number in numbers.split(",")] for numbers in tuples]
-
-
-def _number(text: str) -> Any:
-    """The number, or the text as it is."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _kind(element: Element) -> str:
-    """The element's name without its namespace."""
-    return str(element.tag).rpartition("}")[2]
+    return [[number_or_text(number) for number in numbers.split(",")] for numbers in tuples]
