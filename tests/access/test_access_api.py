@@ -43,7 +43,7 @@ async def as_user(database):
             routes=[
                 *gate.routes(),
                 *vehicle_api.routes(vehicles, gate.verify, lambda *_: None, lambda *_: None),
-                *status_routes(gate.verify, {}, dict),
+                *status_routes(gate.verify, {}, {}, dict),
             ],
             exception_handlers=exception_handlers(),
         )

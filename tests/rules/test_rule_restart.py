@@ -34,7 +34,7 @@ async def restarted(world: World, *rules, down_until_s: float) -> World:
     rows, store = VehicleRows(), Memory()
     for vehicle in range(4):
         rows.row_of("acme", f"v{vehicle}")
-    loop = CheckpointLoop(store, world.state, rows, {DEPOT: "depot"}.get, 3_600)
+    loop = CheckpointLoop(store, world.state, rows, {DEPOT: "depot"}.get, 3_600, world.state.track.sequences)
     loop._ensure_rows(4)
     loop._need[:4] = 1
     await loop.save_rest()
