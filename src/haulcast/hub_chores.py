@@ -12,6 +12,7 @@ from haulcast.tracking.step import HubState
 
 HOLD_SWEEP_S = 1.0
 RULE_CLOCK_S = 1.0
+FIRST_STEP_S = 3.0  # by then maps that lost their hub are back, and hear what is due since
 LOAD_WINDOW_S = 0.5
 
 
@@ -43,7 +44,9 @@ async def _watch_load(sessions: DeviceSessions) -> None:
 
 
 async def _watch_time(loop: TickLoop, state: HubState) -> None:
-    """Step when time alone may make a rule fire: no fix may come."""
+    """Step when time alone may make a rule fire, since no fix may come; and once soon after the start, for what is due by then."""
+    await asyncio.sleep(FIRST_STEP_S)
+    loop.wake()
     while True:
         await asyncio.sleep(RULE_CLOCK_S)
         if state.rules.is_waiting:

@@ -4,7 +4,7 @@ import numpy as np
 from rule_world import DEPOT, IN, LIMITS, OUT, T0_MS, Fix, Said, World, rule, said
 
 from geo.fence_events import Cause, Kind, fence_events
-from haulcast.rules.rule import RuleKind
+from haulcast.rules.rule import RuleKind, Selection
 
 DWELL = rule(RuleKind.DWELL, dwell_s=600)
 
@@ -69,14 +69,33 @@ def test_a_corrected_begin_moves_what_has_not_been_told():
 
 
 def test_a_corrected_end_ends_a_visit_once():
-    """Of an open visit the exit rule speaks at the time it ended; of one that has ended, no more."""
+    """Of an open visit the exit rule speaks with the exit, which follows a corrected begin; of one that has ended, no more."""
     world = LateWorld(DWELL, rule(RuleKind.EXIT))
     world.step(Fix(0, IN), now_s=0)
     visit = int(world.events.visit[0])
     fact = Kind.CORRECTED, visit, 0.0, 300.0
-    assert world.late(fact, now_s=400) == [("corrected", "", "late", 0.0), ("exit", "exit", "late", 300.0)]
+    assert world.late(fact, (Kind.EXIT, visit, 0.0, 300.0), now_s=400) == [
+        ("corrected", "", "late", 0.0), ("exit", "", "late", 300.0), ("exit", "exit", "late", 300.0),
+    ]  # fmt: skip
     assert world.late(fact, now_s=500) == [("corrected", "", "late", 0.0)]
     assert world.late(now_s=9_000) == []
+
+
+def test_a_visit_that_has_not_ended_after_all_goes_on():
+    """What was told before its end stays told; what comes after is told, and its true exit too."""
+    rules = RuleKind.ENTER, RuleKind.EXIT, RuleKind.UNAUTHORISED
+    long = rule(RuleKind.DWELL, "long", dwell_s=2_000)
+    world = LateWorld(*(rule(kind, allow=Selection()) for kind in rules), DWELL, long)
+    world.step(Fix(0, IN), now_s=0)
+    visit = int(world.events.visit[0])
+    assert world.told(now_s=700) == [("dwell", "dwell", "timer", 600.0, 0, DEPOT)]
+    world.late((Kind.EXIT, visit, 0.0, 900.0), now_s=900)
+    again = Kind.CORRECTED, visit, 0.0, None
+    assert world.late(again, now_s=1_000) == [("corrected", "", "late", 0.0)]
+    assert world.late(now_s=2_100) == [("dwell", "long", "timer", 2_000.0)]
+    assert [one[:2] for one in world.late((Kind.EXIT, visit, 0.0, 2_200.0), now_s=2_200)] == [
+        ("exit", ""), ("exit", "exit"),
+    ]  # fmt: skip
 
 
 def test_a_withdrawn_visit_is_forgotten_silently():

@@ -162,13 +162,42 @@ def test_a_schedule_tells_those_near_when_it_begins():
     assert yard.watch.is_waiting
     assert not yard.said((2, morning + 30_000, 0, 2 * KM))
     assert yard.said(now_ms=HALF_DAY + 5) == [Said("near", NEAR, 0, Cause.SCHEDULE, HALF_DAY + 5, 1)]
-    assert not yard.watch.is_waiting
+    assert yard.watch.is_waiting  # else nobody might look when its hours end and begin again
     assert not yard.said((0, HALF_DAY + 9000, 0, 0))
     assert not yard.said(now_ms=HALF_DAY + 2 * 3_600_000)  # its end says nothing
     tomorrow = HALF_DAY + DAY_MS
     assert yard.said(now_ms=tomorrow) == [Said("near", NEAR, 0, Cause.SCHEDULE, tomorrow, 1)]
     drive = (1, tomorrow + 9000, 0, 0), (1, tomorrow + 60_000, 0, 3 * KM)
     assert [event.kind for event in yard.said(*drive)] == [APART]
+
+
+def test_who_came_near_before_the_hours_and_was_heard_of_in_them_is_told():
+    """The turn was while it was off; by the time that it is known the hours have begun."""
+    yard = Yard(near(schedule=NOON))
+    fixes = (1, HALF_DAY - 9000, 0, 0), (0, HALF_DAY - 2000, 0, 0)
+    assert yard.said(*fixes, now_ms=HALF_DAY + 500) == [
+        Said("near", NEAR, 0, Cause.SCHEDULE, HALF_DAY + 500, 1)
+    ]
+    assert not yard.said(now_ms=HALF_DAY + 1000)
+
+
+def test_a_rule_that_loses_its_hours_tells_those_near():
+    """They waited for hours that are no more; then nothing waits."""
+    yard = Yard(near(schedule=NOON))
+    assert not yard.said((0, 0, 0, 0), (1, 0, 0, 0))
+    yard.use(near())
+    assert yard.said(now_ms=5000) == [Said("near", NEAR, 0, Cause.RULE_CHANGED, 5000, 1)]
+    assert not yard.said()
+    assert not yard.watch.is_waiting
+
+
+def test_restored_pairs_are_not_for_rules_that_come_later():
+    """A rule of the same id that is made after the start tells who is near, whatever an earlier run knew."""
+    yard = Yard()
+    yard.watch.restore([OpenPair("acme", "near", 0, 1, 7, 0, is_told=True)])
+    yard.step((0, 0, 0, 0), (1, 0, 0, 0))
+    yard.use(near())
+    assert len(yard.said()) == 1
 
 
 def test_a_late_backlog_is_judged_by_its_own_hours():
@@ -204,6 +233,32 @@ def test_pairs_survive_a_restart():
     ]
     assert events.visit[0] == next(pair.visit for pair in pairs if pair.rule_id == "apart")
     assert events.visit[1] > max(pair.visit for pair in pairs)
+
+
+def test_many_rules_take_hold_of_fewer_vehicles_a_step(monkeypatch):
+    """What a step asks is bounded, whatever the product of rules and vehicles; in the end every rule has told every pair once."""
+    monkeypatch.setattr(near_watch, "ASKED_A_STEP", 20)
+    yard = Yard(*(near(f"near-{i}") for i in range(10)))
+    said = yard.said(*((row, 0, 0, 0) for row in range(6)))
+    assert yard.watch.is_waiting
+    assert len(said) == 10
+    said += yard.said() + yard.said()
+    assert not yard.watch.is_waiting
+    assert {(event.rule, event.other) for event in said} == {
+        (f"near-{i}", other) for i in range(10) for other in (1, 2)
+    }
+    assert len(said) == 20
+
+
+def test_rows_whose_pairs_have_changed_are_named_once():
+    """Also when nothing is told: a near rule says nothing of the parting, and the row itself has not moved."""
+    yard = Yard(near())
+    yard.step((0, 0, 0, 0), (1, 0, 0, 0))
+    assert yard.watch.take_changed() == [0]
+    assert not yard.said((1, 20_000, 0, 3 * KM))
+    assert yard.watch.take_changed() == [0]
+    yard.step((1, 30_000, 0, 3 * KM))
+    assert yard.watch.take_changed() == []
 
 
 def test_many_vehicles_in_one_place_are_all_pairs():

@@ -203,6 +203,19 @@ def test_an_edit_of_a_rule_that_has_fired_does_not_make_it_fire_again():
     assert not world.state.rules.is_waiting
 
 
+def test_hours_that_an_edit_brings_say_how_it_is_whatever_was_told_in_others():
+    """Told at 10 and off at 12; an edit at 14 puts the rule on, and it says so once."""
+    closed = rule(RuleKind.UNAUTHORISED, allow=Selection(), schedule=daily("10:00", "12:00"))
+    world = World(closed)
+    world.step(Fix(0, IN), now_s=0)
+    assert world.told(now_s=5 * 3_600) == [some("unauthorised", "schedule", 4 * 3_600)]
+    assert world.told(now_s=8 * 3_600 - 1) == []
+    world.rules(replace(closed, schedule=None))
+    assert world.told(now_s=8 * 3_600) == [some("unauthorised", "rule_changed", 8 * 3_600)]
+    world.rules(replace(closed, schedule=None, name="Other"))
+    assert world.told(now_s=8 * 3_600 + 1) == []
+
+
 def test_tags_that_change_while_a_vehicle_is_inside():
     """A fence or a vehicle that becomes one the rule is about is looked at in the next step, and no longer when it is not."""
     hot = Selection(tags=frozenset({"hot"}))

@@ -66,7 +66,8 @@ class CheckpointLoop:
     def on_step(self, result: StepResult) -> None:
         """Remember whose state has changed."""
         self._ensure_rows(len(self._rows))
-        for rows in (result.accepted.row, result.refused.row):
+        pairs = np.array(self._state.rules.take_changed_pairs(), np.int32)
+        for rows in (result.accepted.row, result.refused.row, pairs):
             self._need[rows] = np.maximum(self._need[rows], MOVED)
         if len(result.events):
             self._need[result.events.row] = EVENT

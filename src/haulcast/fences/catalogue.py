@@ -45,6 +45,10 @@ class NamedFence:
         return self.fleet, self.fence_id
 
 
+_FORGOTTEN = NamedFence("", "", "", Fence(-1, -1, _NOWHERE))
+"""In place of one that was removed so long ago that its name is gone too."""
+
+
 class FenceCatalogue:
     """Who the fences are. `current` is the set in force; it is never changed, only replaced by a newer one.
 
@@ -225,19 +229,19 @@ class FenceCatalogue:
 
     def id_of(self, handle: int) -> str:
         """The text id of a fence, also for some time after its removal."""
-        return self._by_handle[handle].fence_id
+        return self._by_handle.get(handle, _FORGOTTEN).fence_id
 
     def name_of(self, handle: int) -> str:
         """The name of a fence, also for some time after its removal."""
-        return self._by_handle[handle].name
+        return self._by_handle.get(handle, _FORGOTTEN).name
 
     def fleet_of(self, handle: int) -> str:
         """The fleet of a fence, also for some time after its removal."""
-        return self._by_handle[handle].fleet
+        return self._by_handle.get(handle, _FORGOTTEN).fleet
 
     def tags_of(self, handle: int) -> tuple[str, ...]:
         """The tags of a fence, also for some time after its removal."""
-        return self._by_handle[handle].tags
+        return self._by_handle.get(handle, _FORGOTTEN).tags
 
     def find_tags(self, fleet: str, fence_id: str) -> tuple[str, ...]:
         """The tags of a fence by its id; none of one that is not there."""

@@ -92,7 +92,7 @@ def _properties(properties: dict[str, Any], name: str, geometry: Any, naming: Na
     kind = geometry.get("type") if isinstance(geometry, dict) else None
     kept = {}
     if geometry is None:
-        kept = {name: properties.pop(name) for name in POLYLINE if name in properties}
+        kept = {member: properties.pop(member) for member in POLYLINE if member in properties}
         kind = "LineString" if kept else None
     for measure, (_, kinds) in METRES.items():
         if metres[measure] is None and kind in kinds:

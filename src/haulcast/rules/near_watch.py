@@ -19,6 +19,9 @@ from haulcast.rules.turn import Place, Turn
 SETTLED_A_STEP = 1_000
 """So many vehicles at most are put into the groups of new rules in one step, some milliseconds of it."""
 
+ASKED_A_STEP = 10_000
+"""And so many times about is a rule asked whether it is about a vehicle: a fleet may have as many rules."""
+
 _UNKNOWN, _QUEUED, _SETTLED = 0, 1, 2  # standings of a row
 
 
@@ -42,6 +45,12 @@ class _Group:
     was_on: bool = True
     untold: set[int] = field(default_factory=set)
 
+    @property
+    def tells_at_begins(self) -> bool:
+        """Whether it tells those near when its hours begin, or those are no more that it waited for."""
+        is_near = self.rule.when is Distance.NEAR
+        return is_near and (self.rule.schedule is not None or bool(self.untold))
+
 
 class _Stay(NamedTuple):
     """A pair that is near."""
@@ -61,7 +70,7 @@ class NearWatch:
 
     While a rule's schedule is off it says nothing. When it begins, those that are near are told with cause SCHEDULE, at the next
     step; an end of the schedule is not told. A new rule, or vehicle of a rule, tells those near with cause RULE_CHANGED at the next
-    step; in a large fleet it takes hold of `SETTLED_A_STEP` vehicles a step. What a rule no longer is about is dropped in silence.
+    step; in a large fleet it takes hold of `SETTLED_A_STEP` vehicles a step, and of less if there are many rules. What a rule no longer is about is dropped in silence.
     """
 
     def __init__(self, scope: RuleScope) -> None:
@@ -72,6 +81,7 @@ class NearWatch:
         self._of_fleet: dict[str, list[int]] = {}  # groups
         self._stays: dict[int, _Stay] = {}  # by pair
         self._pairs_of: dict[int, set[int]] = {}  # by the row of their stay
+        self._changed: set[int] = set()  # the rows of stays that have begun or ended
         self._standing = np.zeros(0, np.int8)  # by row; settled: it is in the groups that it belongs in
         self._queue: deque[int] = deque()  # rows to settle
         self._restored: dict[int, list[OpenPair]] = {}  # by row, and again by other
@@ -79,7 +89,8 @@ class NearWatch:
     @property
     def is_waiting(self) -> bool:
         """Whether a step without fixes can make a rule speak."""
-        return bool(self._queue) or any(group.untold for group in self._groups.values())
+        has_hours = any(group.tells_at_begins for group in self._groups.values())
+        return bool(self._queue) or (has_hours and bool(self._stays))
 
     def forget(self, row: int) -> None:
         """The vehicle is gone, and its pairs with it, in silence."""
@@ -101,17 +112,27 @@ class NearWatch:
             pairs.append(OpenPair(group.rule.fleet, group.rule.rule_id, *stay[1:], is_told))
         return pairs
 
+    def take_changed(self) -> list[int]:
+        """The rows whose `pairs_of` has changed since this was asked last; most of that is told to nobody."""
+        rows, self._changed = list(self._changed), set()
+        return rows
+
     def restore(self, pairs: Iterable[OpenPair]) -> None:
         """Before the first look: these were near. Those whose rule or vehicles are not there any more are dropped."""
         for pair in pairs:
             for row in (pair.row, pair.other):
                 self._restored.setdefault(row, []).append(pair)
 
+    def drop_restored(self) -> None:
+        """No rule is about pairs: what an earlier run knew is not for rules that come later."""
+        self._restored.clear()
+
     def look(self, turn: Turn, telling: Telling) -> None:
         """Tell who came near whom, or parted, in a batch."""
         if self._scope.rules is not self._rules:
             self._use_rules(turn)
         if not self._groups:
+            self.drop_restored()
             return
         self._ensure_rows(len(turn.last.is_known))
         batch = turn.batch
@@ -121,7 +142,7 @@ class NearWatch:
         turns = self._proximity.move(batch.row, batch.time_ms, batch.lat_deg, batch.lon_deg, batch.accuracy_m)
         self._take(turn, telling, turns)
         for number, group in self._groups.items():
-            if group.rule.schedule is not None and group.rule.when is Distance.NEAR:
+            if group.tells_at_begins:
                 self._look_at_hours(turn, telling, number, group)
 
     def _use_rules(self, turn: Turn) -> None:
@@ -172,11 +193,8 @@ class NearWatch:
 
     def _settle(self, turn: Turn, telling: Telling) -> None:
         """Put the next vehicles into the groups that they belong in, and tell who is near them there."""
-        rows = [self._queue.popleft() for _ in range(min(len(self._queue), SETTLED_A_STEP))]
-        # One that was deleted meanwhile is not queued any more, or it is again.
-        rows = [row for row in dict.fromkeys(rows) if self._standing[row] == _QUEUED]
+        rows = self._next_rows()
         new = [part for row in rows for part in self._new_parts(row)]
-        self._standing[rows] = _SETTLED
         of, groups, sides = ([part[column] for part in new] for column in range(3))
         numbers = self._proximity.add(of, groups, sides)
         self._open_restored(turn, rows)
@@ -189,6 +207,18 @@ class NearWatch:
         self._take(turn, telling, turns)
         if not self._queue:
             self._restored.clear()
+
+    def _next_rows(self) -> list[int]:
+        """Some rows of the queue, from now on settled."""
+        rows: list[int] = []
+        asked = 0
+        while self._queue and len(rows) < SETTLED_A_STEP and asked < ASKED_A_STEP:
+            row = self._queue.popleft()
+            if self._standing[row] == _QUEUED:  # else it was deleted meanwhile, or is in the queue again
+                self._standing[row] = _SETTLED
+                rows.append(row)
+                asked += len(self._of_fleet.get(self._scope.vehicle(row).fleet, ()))
+        return rows
 
     def _new_parts(self, row: int) -> Iterator[tuple[int, int, int]]:
         """Row, group and sides of the groups that a vehicle belongs in and is not in; it leaves those it does not belong in."""
@@ -215,10 +245,12 @@ class NearWatch:
 
     def _begin(self, pair: int, stay: _Stay) -> None:
         self._stays[pair] = stay
+        self._changed.add(stay.row)
         self._pairs_of.setdefault(stay.row, set()).add(pair)
 
     def _end(self, pair: int) -> _Stay:
         stay = self._stays.pop(pair)
+        self._changed.add(stay.row)
         own = self._pairs_of[stay.row]
         own.discard(pair)
         if not own:
@@ -263,7 +295,8 @@ class NearWatch:
                 self._begin(pair, stay)
                 if group.rule.when is Distance.NEAR:
                     _tell(telling, group.rule, stay, cause, at_ms, place, NONE, fix, apart_m)
-                    if not group.rule.is_on(turn.now_ms):
+                    # Off then and on by now: its hours have begun meanwhile.
+                    if not (group.rule.is_on(at_ms) and group.rule.is_on(turn.now_ms)):
                         group.untold.add(pair)
             else:
                 stay = self._end(pair)
@@ -280,11 +313,12 @@ class NearWatch:
         group.was_on = is_on
         if not is_on:
             return
+        cause = Cause.RULE_CHANGED if group.rule.schedule is None else Cause.SCHEDULE
         for pair in sorted(group.untold):
             stay = self._stays[pair]
             place, other = (turn.place(row, turn.now_ms) for row in (stay.row, stay.other))
             apart_m = geodesic_distance_m(place.lat_deg, place.lon_deg, other.lat_deg, other.lon_deg)
-            _tell(telling, group.rule, stay, Cause.SCHEDULE, turn.now_ms, place, NONE, NONE, apart_m)
+            _tell(telling, group.rule, stay, cause, turn.now_ms, place, NONE, NONE, apart_m)
         group.untold.clear()
 
 

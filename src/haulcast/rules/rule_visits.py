@@ -94,12 +94,10 @@ class RuleVisits:
         row, kind = int(facts.row[fact]), int(facts.kind[fact])
         if kind == Kind.ENTER:
             self._enter(turn, fact, telling)
-        elif row not in self._open:
-            return
         elif kind == Kind.EXIT:
-            self._leave(turn, fact, int(facts.time_ms[fact]), telling)
+            self._leave(turn, fact, telling)
         elif kind == Kind.CORRECTED:
-            self._correct(turn, fact, telling)
+            self._correct(turn, fact)
         elif kind == Kind.WITHDRAWN:
             self._close(row, int(facts.visit[fact]))
 
@@ -121,13 +119,7 @@ class RuleVisits:
     def restore(self, visits: Iterable[OpenVisit], clock_ms: NDArray[np.int64]) -> None:
         """The hub has started: these visits were open, and all was told until `clock_ms` (by row) or `told_ms`."""
         for opened in visits:
-            visit = self._open_again(opened)
-            until_ms = max(int(clock_ms[opened.row]), int(self.told_ms[opened.row]))
-            for watch in visit.watches if visit else ():
-                first_ms = _next(watch.rule, opened.entered_ms, opened.entered_ms - 1)
-                watch.has_fired = first_ms <= until_ms
-                watch.deadline_ms = _next(watch.rule, opened.entered_ms, until_ms)
-            self._note_deadline(opened.row)
+            self._go_on(opened, int(clock_ms[opened.row]))
 
     def look_again(self, turn: Turn, opened: OpenVisit, telling: Telling) -> None:
         """Other rules are about an open visit than before, or may be.
@@ -146,7 +138,9 @@ class RuleVisits:
                 continue
             watch.has_fired = before is not None and before.has_fired and before.rule.kind is watch.rule.kind
             watch.deadline_ms = _next(watch.rule, opened.entered_ms, clock_ms)
-            if visit and not watch.has_fired and _is_so(watch.rule, opened.entered_ms, clock_ms):
+            # What it told in hours that have ended is not how it is now.
+            is_told = watch.has_fired and before is not None and before.rule.is_on(clock_ms)
+            if visit and not is_told and _is_so(watch.rule, opened.entered_ms, clock_ms):
                 self._tell_state(telling, watch.rule, Cause.RULE_CHANGED, turn, row, visit, clock_ms)
                 watch.has_fired = True
         self._note_deadline(row)
@@ -163,9 +157,9 @@ class RuleVisits:
         if visit:
             self._note_deadline(row)
 
-    def _leave(self, turn: Turn, fact: int, left_ms: int, telling: Telling) -> None:
+    def _leave(self, turn: Turn, fact: int, telling: Telling) -> None:
         """A visit ends with this fact; what was due before it is told too."""
-        row = int(turn.facts.row[fact])
+        row, left_ms = int(turn.facts.row[fact]), int(turn.facts.time_ms[fact])
         visit = self._close(row, int(turn.facts.visit[fact]))
         if visit is None:
             return
@@ -174,25 +168,38 @@ class RuleVisits:
         for rule in self._scope.of_visit(visit.handle, row):
             tells = rule.kind is RuleKind.EXIT or (rule.kind is RuleKind.CROSS and drove_out)
             if tells and rule.is_on(left_ms):
-                _tell_fact(telling, rule, _KINDS[rule.kind], turn, fact, left_ms)
+                _tell_fact(telling, rule, _KINDS[rule.kind], turn, fact)
 
-    def _correct(self, turn: Turn, fact: int, telling: Telling) -> None:
-        """A visit began at another time than was told, or has ended. What has fired stays told, and does not fire again."""
+    def _correct(self, turn: Turn, fact: int) -> None:
+        """A visit began at another time than was told, or has not ended. What has fired stays told, and does not fire again.
+
+        That an open one has ended is said by an exit, which follows.
+        """
         facts = turn.facts
-        row, entered_ms, left_ms = (
-            int(column[fact]) for column in (facts.row, facts.entered_ms, facts.left_ms)
+        row, handle, number, entered_ms, left_ms = (
+            int(column[fact])
+            for column in (facts.row, facts.handle, facts.visit, facts.entered_ms, facts.left_ms)
         )
-        visit = self._open[row].get(int(facts.visit[fact]))
+        visit = self._open.get(row, {}).get(number)
         if visit is None:
-            return
-        if entered_ms != visit.entered_ms:
+            if left_ms == NONE:
+                self._go_on(OpenVisit(row, handle, number, entered_ms), entered_ms)
+        elif entered_ms != visit.entered_ms:
             visit.entered_ms = entered_ms
             for watch in visit.watches:
                 if not watch.has_fired:
                     watch.deadline_ms = _next(watch.rule, entered_ms, entered_ms - 1)
             self._note_deadline(row)
-        if left_ms != NONE:
-            self._leave(turn, fact, left_ms, telling)
+
+    def _go_on(self, opened: OpenVisit, until_ms: int) -> None:
+        """A visit was open that is not known here: all was told until then, or `told_ms`."""
+        visit = self._open_again(opened)
+        until_ms = max(until_ms, int(self.told_ms[opened.row]))
+        for watch in visit.watches if visit else ():
+            first_ms = _next(watch.rule, opened.entered_ms, opened.entered_ms - 1)
+            watch.has_fired = first_ms <= until_ms
+            watch.deadline_ms = _next(watch.rule, opened.entered_ms, until_ms)
+        self._note_deadline(opened.row)
 
     def _open_again(self, opened: OpenVisit) -> Visit | None:
         """The visit, now open here, with what waits for it to last; None: no rule is about it."""
@@ -247,15 +254,13 @@ def _proven_ms(turn: Turn, fact: int, left_ms: int) -> int:
     return min(left_ms, turn.clock_before_ms(int(facts.row[fact])))
 
 
-def _tell_fact(
-    telling: Telling, rule: Rule, kind: Kind, turn: Turn, fact: int, time_ms: int | None = None
-) -> None:
+def _tell_fact(telling: Telling, rule: Rule, kind: Kind, turn: Turn, fact: int) -> None:
     """A rule says the same as a fact, at its place."""
     facts = turn.facts
     place = Place(float(facts.lat_deg[fact]), float(facts.lon_deg[fact]), int(facts.fix_time_ms[fact]))
     telling.tell(
         rule, kind, int(facts.cause[fact]), int(facts.row[fact]), int(facts.handle[fact]), int(facts.visit[fact]),
-        int(facts.time_ms[fact]) if time_ms is None else time_ms, place, entered_ms=int(facts.entered_ms[fact]),
+        int(facts.time_ms[fact]), place, entered_ms=int(facts.entered_ms[fact]),
         left_ms=int(facts.left_ms[fact]), fix=int(facts.fix[fact]), with_fact=fact,
     )  # fmt: skip
 

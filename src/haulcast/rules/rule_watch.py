@@ -17,7 +17,7 @@ from haulcast.rules.rule_scope import RuleScope
 from haulcast.rules.rule_set import RuleSet
 from haulcast.rules.rule_visits import RuleVisits
 from haulcast.rules.telling import Telling
-from haulcast.rules.turn import NewestFixes, Turn
+from haulcast.rules.turn import NewestFixes, OpenVisit, Turn
 
 
 class RuleWatch:
@@ -59,6 +59,10 @@ class RuleWatch:
     def pairs_of(self, row: int) -> list[OpenPair]:
         """The pairs of vehicles near each other of which this is the first; for checkpoints."""
         return self._near.pairs_of(row)
+
+    def take_changed_pairs(self) -> list[int]:
+        """The rows whose `pairs_of` has changed since this was asked last; for checkpoints."""
+        return self._near.take_changed()
 
     def restore_pairs(self, pairs: Iterable[OpenPair]) -> None:
         """Before the first step: these were near each other."""
@@ -109,6 +113,7 @@ class RuleWatch:
         if is_first:
             self._started_ms = now_ms
         if not rule_set.rules and not self._scope.rules.rules:
+            self._near.drop_restored()
             return facts
         turn = Turn(
             batch, facts, hits, fence_set, fleet_number, last, fence_state, self._started_ms, now_ms
@@ -133,8 +138,10 @@ class RuleWatch:
         opened = turn.visits_before()
         handles = self._stale_handles
         if is_new:
-            handles = handles | self._scope.use(rule_set, {visit.handle for visit in opened})
-        stale = [visit for visit in opened if visit.handle in handles or visit.row in self._stale_rows]
+            handles = handles | self._scope.use(rule_set, np.unique(opened.handle).tolist())
+        is_stale = np.isin(opened.handle, list(handles)) | np.isin(opened.row, list(self._stale_rows))
+        columns = (column[is_stale].tolist() for column in opened)
+        stale = [OpenVisit(*values) for values in zip(*columns, strict=True)]
         if is_first:
             self._visits.restore(stale, turn.last.time_ms)
         else:

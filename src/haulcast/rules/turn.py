@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from geo.fence_events import NONE, FenceEvents, Kind
 from geo.fence_match import FenceHits
 from geo.fence_set import FenceSet
-from geo.fence_transitions import FenceState
+from geo.fence_transitions import FenceState, OpenVisits
 from geo.positions import PositionBatch
 
 
@@ -85,18 +85,18 @@ class Turn:
         clocks[batch.row] = batch.time_ms + (self.now_ms - batch.received_ms)  # of several the last one stays
         return clocks
 
-    def visits_before(self) -> list[OpenVisit]:
-        """The visits that were open before this batch."""
+    def visits_before(self) -> OpenVisits:
+        """The visits that were open before this batch, as columns: there may be very many."""
         facts, states = self.facts, self.fence_state.states
         after = self.fence_state.open_visits(np.flatnonzero(states.used))
         entered = facts.visit[facts.kind == Kind.ENTER]
         was_open = ~np.isin(after.visit, entered)
         has_left = (facts.kind == Kind.EXIT) & ~np.isin(facts.visit, entered)
         columns = (
-            np.concatenate([getattr(after, name)[was_open], getattr(facts, name)[has_left]]).tolist()
-            for name in OpenVisit._fields
+            np.concatenate([getattr(after, name)[was_open], getattr(facts, name)[has_left]])
+            for name in OpenVisits._fields
         )
-        return [OpenVisit(*values) for values in zip(*columns, strict=True)]
+        return OpenVisits(*columns)
 
     def place(self, row: int, time_ms: int) -> Place:
         """Where a vehicle was: between two fixes it moves straight and evenly, after the last it stands."""
