@@ -168,12 +168,13 @@ class TrackState:
         held: NDArray[np.int64] = np.where(track["held_source"] != kernel.NO_SOURCE, track["held_seq"], -1)
         return held
 
-    def let_go_held(self, rows: NDArray[np.integer]) -> None:
-        """Forget what these rows hold back, if it has a sequence, without a decision: it will come again."""
+    def let_go_held(self, rows: NDArray[np.integer]) -> int:
+        """Forget what these rows hold back, if it has a sequence, without a decision: it will come again. Returns how many."""
         rows = rows[self.held_seq(rows) >= 0]
         self.track["held_source"][rows] = kernel.NO_SOURCE
         for row in rows.tolist():
             self._held_attributes.pop(row, None)
+        return len(rows)
 
     def is_held(self, refused: Refusals) -> NDArray[np.bool_]:
         """Which of these are a fix that its row holds back, sent again: what becomes of it is not decided."""

@@ -262,6 +262,7 @@ class Hub:
                 self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step, self._submissions.on_step,
             ],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
+            on_failed=self._history.lose if self._history else lambda _batch: None,
         )  # fmt: skip
         self._door = self._gate.door(
             {
@@ -307,8 +308,9 @@ class Hub:
     def _tell_devices(self, result: StepResult) -> None:
         rows = np.unique(result.accepted.row) if result.is_late.any() else result.moved_rows
         if self._history:
-            if not self._history.add(result.accepted, rows):
-                self._lossy_ticks.append(result.tick)
+            self._lossy_ticks.append(result.tick)  # unless all of it is kept
+            if self._history.add(result.accepted, rows):
+                self._lossy_ticks.pop()
             self._sessions.on_refused(self._history.hold_duplicates(result.refused))
         else:
             self._sessions.on_refused(result.refused)
@@ -329,7 +331,9 @@ class Hub:
         self._wake()
 
     def _on_device_gone(self, row: int) -> None:
-        self._loop.counters.count_refused(self._state.track.give_up_held(np.array([row])))
+        rows = np.array([row])
+        if self._state.track.held_seq(rows)[0] >= 0:  # else it is a phone's, which is not gone
+            self._loop.counters.count_refused(self._state.track.give_up_held(rows))
 
     def _position_of(self, fleet: str, vehicle: str) -> dict[str, Any] | None:
         row = self._rows.find(fleet, vehicle)

@@ -1,8 +1,11 @@
 """What has to be looked at now and then, because nothing happens that would bring it about."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
+
+import structlog
 
 from haulcast import clock
 from haulcast.devices.device_sessions import DeviceSessions
@@ -15,14 +18,25 @@ RULE_CLOCK_S = 1.0
 FIRST_STEP_S = 3.0  # by then maps that lost their hub are back, and hear what is due since
 LOAD_WINDOW_S = 0.5
 
+Chore = Coroutine[Any, Any, None]
 
-def chores(
-    settings: Settings, loop: TickLoop, state: HubState, sessions: DeviceSessions
-) -> Iterator[Coroutine[Any, Any, None]]:
+log = structlog.get_logger("haulcast.hub")
+
+
+def chores(settings: Settings, loop: TickLoop, state: HubState, sessions: DeviceSessions) -> Iterator[Chore]:
     """Those of a hub; each goes on for ever."""
-    yield _give_up_held(settings.hold_s, loop, state, sessions)
-    yield _watch_load(sessions)
-    yield _watch_time(loop, state)
+    yield _again(partial(_give_up_held, settings.hold_s, loop, state, sessions))
+    yield _again(partial(_watch_load, sessions))
+    yield _again(partial(_watch_time, loop, state))
+
+
+async def _again(chore: Callable[[], Chore]) -> None:
+    """Go on after an error, too; each begins with a pause."""
+    while True:
+        try:
+            await chore()
+        except Exception:
+            log.exception("chore_failed")
 
 
 async def _give_up_held(hold_s: float, loop: TickLoop, state: HubState, sessions: DeviceSessions) -> None:

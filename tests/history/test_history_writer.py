@@ -1,6 +1,7 @@
 """The writer between the filter and a store: what it writes when, what it says of it, and what it does when things fail."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -87,6 +88,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(history_writer, "FIRST_RETRY_S", 0.001)
     monkeypatch.setattr(history_writer, "LAST_RETRY_S", 0.002)
     monkeypatch.setattr(history_writer, "TELL_EVERY_S", 0.001)
+    monkeypatch.setattr(history_writer, "STEP_BYTES", 0)
 
 
 @pytest.fixture
@@ -172,6 +174,7 @@ async def test_a_store_that_is_away_is_asked_until_it_is_back(hub, wait_until):
     await wait_until(lambda: len(hub.store.sizes) > 3)
     counted = hub.writer.counters
     assert (counted["store_away"], counted["buffered"], counted["store_lag_ms"]) == (True, 1, 700)
+    assert counted["errors"] == len(hub.store.sizes)
     assert hub.said == []
     hub.store.error = None
     await hub.writer.settled()
@@ -296,6 +299,106 @@ async def test_a_refused_fix_that_was_on_its_way_moves_no_ack_past_what_is_missi
         hub.step((0, 3))
         await hub.writer.settled()
     assert hub.said[-1] == ("stored", [0], [3])
+
+
+async def test_a_phones_fix_moves_no_ack_past_what_the_device_beside_it_has_to_send_again(wait_until):
+    """It has no sequence, so it is kept although something is missing, and says nothing of what was refused meanwhile."""
+    hub = Hub(buffer_bytes=2 * FIX_BYTES)
+    hub.store.may_go_on.clear()
+    async with writing(hub.writer):
+        hub.step((0, 1), (0, 2))
+        hub.step((0, 3))
+        poor = fixes_of((0, 9, NOON_MS + 9_000))
+        poor.lat_deg[:] = 91.0
+        filter_track(hub.track, poor, NOON_MS, LIMITS)
+        hub.store.may_go_on.set()
+        await wait_until(lambda: ("resend", [0], [2]) in hub.said)
+        hub.step((0, -1))
+        await hub.writer.settled()
+        assert hub.said[-1] == ("stored", [0], [2])
+        hub.step((0, 3))
+        await hub.writer.settled()
+    assert hub.said[-1] == ("stored", [0], [3])
+    assert await seqs(hub) == [-1, 1, 2, 3]
+
+
+async def test_who_waits_for_a_fix_that_was_held_back_and_forgotten_hears_of_a_loss():
+    """A vehicle that has to send again holds nothing back; the fix did not fail to be kept, and yet it is gone."""
+    hub = Hub(buffer_bytes=2 * FIX_BYTES)
+    hub.step((0, 1), (0, 2))
+    hub.step((0, 3))
+    jump = fixes_of((0, 4, NOON_MS + 4_000))
+    jump.lat_deg[:] = -float(np.sign(hub.track.track["newest_lat"][0])) * 80.0
+    result = filter_track(hub.track, jump, NOON_MS, LIMITS._replace(speed_limit_mps=1.0, jump_slack_m=1.0))
+    assert (len(result.accepted), hub.track.held().tolist()) == (0, [0])
+    assert not hub.writer.add(result.accepted, np.unique(result.accepted.row))
+    assert hub.track.held().tolist() == []
+
+
+async def test_fixes_that_could_not_be_kept_for_want_of_memory_come_again(monkeypatch, wait_until):
+    """Later ones of the vehicle are not acked before them; others' are."""
+    hub = Hub()
+
+    def fail(*_):
+        raise MemoryError
+
+    async with writing(hub.writer):
+        with monkeypatch.context() as patch:
+            patch.setattr(history_writer, "from_columns", fail)
+            batch = fixes_of((0, 1, NOON_MS))
+            result = filter_track(hub.track, batch, NOON_MS, LIMITS)
+            assert not hub.writer.add(result.accepted, result.accepted.row)
+        hub.step((0, 2), (1, 1))
+        await wait_until(lambda: ("resend", [0], [-1]) in hub.said)
+        await hub.writer.settled()
+        assert hub.handled(0, 1) == [-1, 1]
+        hub.step((0, 1), (0, 2))
+        await hub.writer.settled()
+    assert (hub.handled(0), await seqs(hub)) == ([2], [1, 2])
+
+
+async def test_fixes_of_a_step_that_failed_are_not_acked_and_come_again(hub, wait_until):
+    """The filter counts them as taken, or holds them back; what follows neither covers nor decides them."""
+    limits = LIMITS._replace(speed_limit_mps=1.0, jump_slack_m=1.0)
+
+    def batch(*seqs: int) -> PositionBatch:
+        made = fixes_of(*((0, seq, NOON_MS + 1_000 * seq) for seq in seqs))
+        made.lat_deg[:], made.lon_deg[:], made.accuracy_m[:] = 10.0, 20.0, 0.0
+        made.lat_deg[np.array(seqs) > 1] = 30.0
+        return made
+
+    filter_track(hub.track, batch(1, 2), NOON_MS, limits)
+    assert hub.track.held().tolist() == [0]
+    hub.writer.lose(batch(1, 2))
+    await wait_until(lambda: ("resend", [0], [-1]) in hub.said)
+    for sent in (batch(3), batch(1, 2, 3)):
+        result = filter_track(hub.track, sent, NOON_MS, limits)
+        hub.writer.add(result.accepted, np.unique(result.accepted.row))
+        await hub.writer.settled()
+    assert (hub.handled(0), await seqs(hub)) == ([3], [1, 2, 3])
+
+
+async def test_what_waits_counts_with_all_its_memory(monkeypatch):
+    """A small step takes more than its fixes, so that a small fleet cannot fill the memory while the store is away."""
+    monkeypatch.undo()
+    hub = Hub()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for seq in range(200):
+        hub.step((0, seq))
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert taken < 1.2 * hub.writer.counters["buffered_bytes"]
+
+
+async def test_a_second_report_of_a_phone_is_not_put_by():
+    """Nobody is told of it, so it may not take memory while the store is away."""
+    hub = Hub()
+    batch = fixes_of((0, -1, NOON_MS))
+    for _ in range(2):
+        result = filter_track(hub.track, batch, NOON_MS, LIMITS)
+        hub.writer.add(result.accepted, np.unique(result.accepted.row))
+    assert len(hub.writer.hold_duplicates(result.refused)) == 1
 
 
 async def test_no_duplicate_is_told_of_a_vehicle_that_has_to_send_again():

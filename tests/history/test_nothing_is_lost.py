@@ -300,6 +300,7 @@ def impatient(monkeypatch):
     for name in ("FIRST_RETRY_S", "LAST_RETRY_S"):
         monkeypatch.setattr(history_writer, name, 0.0)
     monkeypatch.setattr(history_writer, "TELL_EVERY_S", 0.0002)
+    monkeypatch.setattr(history_writer, "STEP_BYTES", 0)
 
 
 async def tell(seed: int, actions: list[tuple[str, int, int]]) -> None:

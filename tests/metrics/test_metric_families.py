@@ -12,7 +12,10 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from geo.track_filter import TrackState
 from haulcast.histogram import BATCH_BOUNDS, Histogram
+from haulcast.history.history_store_memory import MemoryHistoryStore
+from haulcast.history.history_writer import HistoryWriter
 from haulcast.metrics.families import COUNTER, HISTOGRAMS, ROWS, HubCollector
 
 WHOLE = {
@@ -85,6 +88,14 @@ def test_names_and_types_follow_the_conventions():
         assert ("bytes" in row.name) == (row.unit == "bytes")
         assert ("seconds" in row.name) == (row.unit == "seconds")
     assert all(row.kind is not COUNTER or row.unit in {"", "bytes"} for row in ROWS)
+
+
+async def test_the_history_counts_all_that_has_a_metric():
+    """A metric of something that nobody counts would never be seen, nor missed."""
+    store = MemoryHistoryStore(lambda row: ("acme", str(row)))
+    writer = HistoryWriter(store, TrackState(), buffer_bytes=1, commit_s=0.0, now_ms=lambda: 0)
+    paths = {row.path.partition(".")[2] for row in ROWS if row.path.startswith("history.")}
+    assert paths == writer.counters.keys()
 
 
 def test_a_feature_that_is_off_has_no_metrics():

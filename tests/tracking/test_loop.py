@@ -63,6 +63,24 @@ def test_the_first_frame_is_stepped_at_once_and_the_next_after_a_tick(hub):
     assert hub.timers == []
 
 
+def test_a_step_that_fails_says_what_it_took_and_the_backlog_goes_on(hub, monkeypatch):
+    """Its fixes may count as taken, so whoever keeps them is told; the next step takes what waits."""
+    failed = []
+    monkeypatch.setattr(hub.loop, "_on_failed", failed.append)
+    for seq in range(100):
+        put(hub, seq % 8, seq)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.state.last, "keep", None)
+        with pytest.raises(TypeError):
+            turn(hub)
+    while hub.timers:
+        turn(hub)
+    assert 0 < len(failed[0]) < 100
+    assert failed[0].seq.tolist() + [
+        seq for result in hub.results for seq in result.accepted.seq.tolist()
+    ] == list(range(100))
+
+
 def test_a_backlog_is_cut_into_steps_and_none_of_it_is_lost(hub):
     """More than a step's worth goes on at once, after the sockets have had their turn."""
     for seq in range(500):

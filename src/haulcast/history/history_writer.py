@@ -26,6 +26,7 @@ WRITE_FIXES = 20_000  # in one write, so that making it does not hold the loop u
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 TELL_EVERY_S = 1.0
 FIX_BYTES = sum(np.dtype(kind).itemsize for kind in COLUMNS.values())
+STEP_BYTES = 2_200  # of a step that waits, whatever its size: a dozen arrays' heads
 
 OnStored = Callable[[NDArray[np.int32]], None]
 OnRefused = Callable[[Refusals], None]
@@ -70,7 +71,7 @@ class HistoryWriter:
         commit_s: float,
         now_ms: Callable[[], int],
     ) -> None:
-        self.stored = self.repeated = self.unstorable = self.dropped = self.resends = 0
+        self.stored = self.repeated = self.unstorable = self.dropped = self.resends = self.errors = 0
         self._store = store
         self._track = track
         self._buffer_bytes = buffer_bytes
@@ -92,7 +93,7 @@ class HistoryWriter:
 
     @property
     def counters(self) -> dict[str, Any]:
-        """Since the start: fixes stored, there already, refused by the store, dropped, devices told to resend. Now: the rest."""
+        """Since the start: fixes stored, there already, refused by the store, dropped, devices told to resend, writes that failed. Now: the rest."""
         oldest_ms = self._waiting[0].since_ms if self._waiting else None
         return {
             "stored": self.stored,
@@ -100,6 +101,7 @@ class HistoryWriter:
             "unstorable": self.unstorable,
             "dropped": self.dropped,
             "resends": self.resends,
+            "errors": self.errors,
             "buffered": self._fixes,
             "buffered_bytes": self._bytes,
             "store_lag_ms": 0 if oldest_ms is None else max(0, self._now_ms() - oldest_ms),
@@ -128,7 +130,9 @@ class HistoryWriter:
         return known
 
     def add(self, fixes: PositionBatch, rows: NDArray[np.int32]) -> bool:
-        """Take what a step accepted, late fixes too, before anything else is done to the track; False: some had to be dropped.
+        """Take what a step accepted, late fixes too, before anything else is done to the track; False: something is lost.
+
+        Lost is what had to be dropped, and what was held back and had to be forgotten.
 
         Args:
             fixes: in the order of the step.
@@ -140,10 +144,26 @@ class HistoryWriter:
             if self._waiting and self._bytes + _size_bytes(fixes) > self._buffer_bytes:
                 self._drop(fixes)
             else:
-                self._keep(fixes, rows)
+                self._try_to_keep(fixes, rows)
+        let_go = 0
         if self._resends.count:  # what is held back would be decided out of turn
+            let_go = self._track.let_go_held(np.flatnonzero(self._resends.is_missing))
+        return self.dropped == dropped and not let_go
+
+    def lose(self, fixes: PositionBatch) -> None:
+        """Take it that these fixes came and were not kept, whatever the track says of them: their devices send them again."""
+        if len(fixes):
+            self._ensure_rows(int(fixes.row.max()) + 1)
+            self._drop(fixes)
             self._track.let_go_held(np.flatnonzero(self._resends.is_missing))
-        return self.dropped == dropped
+            self._something.set()  # a resend is due, even if nothing is to be written
+
+    def _try_to_keep(self, fixes: PositionBatch, rows: NDArray[np.int32]) -> None:
+        try:
+            self._keep(fixes, rows)
+        except Exception:  # the track has taken them, so the next ack would cover them
+            log.exception("history_not_kept")
+            self.lose(fixes)
 
     def _keep(self, fixes: PositionBatch, rows: NDArray[np.int32]) -> None:
         keepable = self._resends.keepable(fixes, self._track.held_seq(fixes.row))
@@ -168,17 +188,19 @@ class HistoryWriter:
         is_taken = self._track.is_taken(refused.row, refused.seq)
         is_open = self._track.is_held(refused) | self._resends.is_missing[refused.row]
         is_open |= is_taken & (refused.seq > self._stored["handled_seq"][refused.row])
-        is_told_later = is_duplicate & ~is_open & ~is_taken & bool(self._waiting)
+        is_told_later = is_duplicate & ~is_open & ~is_taken & (refused.seq >= 0) & bool(self._waiting)
         if is_told_later.any() and self._bytes < self._buffer_bytes:
             self._waiting[-1].duplicates.append(refused.take(is_told_later))
         return refused.take(~(is_duplicate & is_open) & ~is_told_later)
 
     def _buffer(self, fixes: PositionBatch, rows: NDArray[np.int32]) -> None:
         sequences = self._track.sequences(rows)
-        self._buffered[rows] = sequences
+        is_missing = self._resends.is_missing[rows]  # kept is only what has no sequence, so nothing is new
+        sequences[is_missing] = self._buffered[rows[is_missing]]
         # copies: columns are often views of arrays with room for many more
         kept = from_columns((getattr(fixes, name).copy() for name in COLUMNS), fixes.attributes)
         self._waiting.append(_Waiting(kept, rows, sequences, _size_bytes(kept), self._now_ms()))
+        self._buffered[rows] = sequences
         self._bytes += self._waiting[-1].size_bytes
         self._fixes += len(fixes)
         self._added += 1
@@ -186,7 +208,7 @@ class HistoryWriter:
 
     def _drop(self, fixes: PositionBatch) -> None:
         if not self._resends.count:
-            log.warning("history_buffer_full", buffered=self._fixes, hint="devices will be told to resend")
+            log.warning("history_drops_fixes", buffered=self._fixes, hint="devices will be told to resend")
         self.dropped += len(fixes)
         self._track.untake(fixes, self._buffered["handled_seq"][fixes.row])
         self._resends.dropped(fixes)
@@ -218,11 +240,13 @@ class HistoryWriter:
                     await self._something.wait()
             self._tell_resends()
             if not self._waiting:
+                self._something.clear()
                 continue
             due_s = loop.time() + self._commit_s
             try:
                 await self._write_some()
             except Exception:  # whatever it is, the fixes stay, and are tried again
+                self.errors += 1
                 log.exception("history_not_written")
                 await asyncio.sleep(LAST_RETRY_S)
             if self._fixes < WRITE_FIXES:
@@ -287,6 +311,7 @@ class HistoryWriter:
             try:
                 fresh = await self._store.write(fixes)
             except StoreError as error:
+                self.errors += 1
                 self._say_away(error.reason)
                 await asyncio.sleep(wait_s)
                 wait_s = min(LAST_RETRY_S, 2 * wait_s)
@@ -315,7 +340,7 @@ class HistoryWriter:
 
 
 def _size_bytes(fixes: PositionBatch) -> int:
-    return len(fixes) * FIX_BYTES + sum(map(len, fixes.attributes.values()))
+    return STEP_BYTES + len(fixes) * FIX_BYTES + sum(map(len, fixes.attributes.values()))
 
 
 @asynccontextmanager

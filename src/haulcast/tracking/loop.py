@@ -78,6 +78,7 @@ class TickLoop:
         decode: frames and the time they count as received -> one batch.
         fence_set, rule_set: the fences and the rules in force now.
         listeners: called with every result; one that fails is logged and does not stop the others.
+        on_failed: given the fixes of a step that failed; some may count as taken, and no listener hears of them.
         now_ms, monotonic_s, call_later: the clock and the event loop's timer.
     """
 
@@ -96,6 +97,7 @@ class TickLoop:
         now_ms: Callable[[], int],
         monotonic_s: Callable[[], float],
         call_later: CallLater,
+        on_failed: Callable[[PositionBatch], None] = lambda _batch: None,
     ) -> None:
         self.counters = Counters()
         self._state = state
@@ -110,6 +112,7 @@ class TickLoop:
         self._now_ms = now_ms
         self._monotonic_s = monotonic_s
         self._call_later = call_later
+        self._on_failed = on_failed
         self._next_s = 0.0
         self._is_scheduled = False
         self._arrivals = Arrivals()
@@ -135,7 +138,13 @@ class TickLoop:
         waiting = self._inbox.take(self._step_bytes)
         waited_s = self._arrivals.take(before, len(self._inbox), started_s)
         batch = self._decode(waiting, now_ms)
-        result = step(self._state, batch, self._fence_set(), now_ms, self._limits, self._rule_set())
+        try:
+            result = step(self._state, batch, self._fence_set(), now_ms, self._limits, self._rule_set())
+        except Exception:
+            self._on_failed(batch)
+            if len(self._inbox):  # else nobody would ever wake it again
+                self.wake()
+            raise
         for listener in self._listeners:
             try:
                 listener(result)
