@@ -359,7 +359,8 @@ class Hub:
         }
         spared: dict[str, status_api.Check] = {"database": database.trouble}
         phone_ids = PostgresPhoneIdStore(database)
-        phones = (Reporters(self._gate.verify, phone_ids), self._submissions, self.settings)
+        reporters = Reporters(self._gate.verify, phone_ids, self._gate.count)
+        phones = (reporters, self._submissions, self.settings)
         routes: list[BaseRoute] = [
             *status_api.routes(self._gate.verify, checks, spared, self._counters.status),
             *metrics_api.routes(self._gate.verify, self.settings.metrics_token, self._counters),

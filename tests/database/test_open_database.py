@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from haulcast.database.migrations import FOLDER, known_versions
-from haulcast.database.pool import open_database, shown_name
+from haulcast.database.pool import Database, open_database, shown_name
 from haulcast.errors import SettingError, StoreError
 from haulcast.settings import Settings
 
@@ -303,3 +303,19 @@ async def test_a_server_that_cannot_start_says_why(open_folder) -> None:
     with pytest.raises(StoreError, match=r"does not start.*no_such_parameter"):
         async with open_database(settings):
             pass
+
+
+async def test_strangers_do_not_keep_the_database_busy(monkeypatch) -> None:
+    """However many ask whether it is there, it is asked once, and what is wrong stands in the log only."""
+    asked = []
+
+    async def ping(_database) -> None:
+        asked.append(1)
+        await asyncio.sleep(0)
+        raise StoreError("database_unreachable", "no password for admin on db.internal")
+
+    monkeypatch.setattr(Database, "ping", ping)
+    database = Database(None, "d")
+    told = await asyncio.gather(*(database.trouble() for _ in range(50)))
+    assert len(asked) == 1
+    assert set(told) == {"cannot be reached; the log says why"}

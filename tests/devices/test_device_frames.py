@@ -31,6 +31,12 @@ def record(**values) -> bytes:
     return np.array(tuple(fix[name] for name in wire.DEVICE_RECORD.names), wire.DEVICE_RECORD).tobytes()
 
 
+def nested(levels: int, before: bytes = b"", after: bytes = b"") -> bytes:
+    """A fix whose attributes have so many levels."""
+    deep = b'{"a":' * levels + b"1" + b"}" * levels
+    return before + orjson.dumps({**FIX, "attributes": orjson.Fragment(deep)}) + after
+
+
 def decode(*frames: tuple[int, bytes]):
     """Decode (tag, payload) frames received at 5."""
     return decode_frames(
@@ -116,6 +122,10 @@ def test_one_bad_frame_never_spoils_the_others():
         (orjson.dumps({**FIX, "attributes": [1]}), "wrong_type", "attributes"),
         (b'{"seq":1,"time_ms":1,"lat":1,"lon":1,"attributes":{1}}', "bad_json", None),
         (orjson.dumps({**FIX, "attributes": {"x": "y" * 9_000}}), "out_of_range", "attributes"),
+        (nested(65), "out_of_range", "attributes"),
+        (nested(300), "out_of_range", "attributes"),
+        (nested(300, before=b'{"fixes":[', after=b"]}"), "out_of_range", "fixes[0].attributes"),
+        (nested(5_000), "bad_json", None),
         (b'{"fixes":[]}', "wrong_type", "fixes"),
         (b'{"fixes":[7]}', "wrong_type", "fixes[0]"),
         (orjson.dumps({"fixes": [FIX], "seq": 1}), "unknown_field", "seq"),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haulcast.doors.addresses import Proxies
 from haulcast.doors.crowd import Crowd
 from haulcast.doors.rate_limits import Buckets, RateLimits
 from haulcast.doors.socket_session import Claims
@@ -88,3 +89,10 @@ def test_a_crowd_is_counted_out_again() -> None:
     for address in ("a", "a", "b"):
         crowd.leave(address)
     assert (len(crowd), crowd._of_address) == (0, {})
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1"])
+def test_behind_a_trusted_proxy_are_many(address) -> None:
+    """Its connections are limited overall only, also when it has an IPv6 address."""
+    crowd = Crowd(3, 1, Proxies(("10.0.0.0/8", "2001:db8::1")))
+    assert [crowd.enter(address) for _ in range(4)] == [True, True, True, False]

@@ -7,6 +7,7 @@ from map_client import EPOCH, WORLD, MapHub
 
 from geo.fence_events import NONE, Cause, Kind, fence_events
 from haulcast.doors.close_codes import CloseCode
+from haulcast.live_map.event_lane import MOST_AT_ONCE
 from haulcast.live_map.event_log import EventLog
 
 
@@ -178,6 +179,26 @@ def test_the_oldest_event_that_is_kept_can_be_resumed_to(hub):
     hub.settle(client)
     assert client.said[-1]["complete"]
     assert offsets(client) == list(range(6, 26))
+
+
+def test_a_long_log_is_read_in_turns():
+    """However often somebody resumes at its begin, a turn looks at so many events and no more; all come, once and in order."""
+    hub = MapHub(event_log=5 * MOST_AT_ONCE)
+    hub.events(*[("acme", "a", 0), ("acme", "b", 0)] * (2 * MOST_AT_ONCE))
+    every, some = hub.client(), hub.client()
+    for _ in range(50):
+        every.say(type="resume", epoch=EPOCH, offset=0)
+        some.say(type="resume", epoch=EPOCH, offset=0)
+    every.subscribe(WORLD)
+    some.subscribe(WORLD, vehicles=["b"])
+    assert (
+        sum('"event"' in frame for frame, _ in every.link.waiting if isinstance(frame, str)) <= MOST_AT_ONCE
+    )
+    hub.events(("acme", "b", 1))
+    hub.settle(every, some)
+    assert offsets(every) == list(range(1, 4 * MOST_AT_ONCE + 2))
+    assert offsets(some) == [*range(2, 4 * MOST_AT_ONCE + 1, 2), 4 * MOST_AT_ONCE + 1]
+    assert not hub.fan_out.events._going_on
 
 
 def test_a_new_subscription_leaves_no_gap(hub):

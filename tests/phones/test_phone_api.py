@@ -9,13 +9,16 @@ import zlib
 import numpy as np
 import pytest
 from golden_frames import GOLDEN_FRAMES
-from phone_app import phone_app
+from phone_app import MemoryPhoneIds, phone_app, verify
 
 from geo import fence_match, fence_transitions, track_filter
 from haulcast.clock import epoch_ms
-from haulcast.errors import StoreError
+from haulcast.doors.rate_limits import RateLimits
+from haulcast.errors import RateError, StoreError
 from haulcast.phones import submissions
 from haulcast.phones.phone_id_store import digest_of, new_phone_id
+from haulcast.phones.reporters import Reporters
+from haulcast.settings import Settings
 
 DEVICE = "acme/device/truck-7"
 JSON = {"Content-Type": "application/json"}
@@ -341,6 +344,29 @@ async def test_over_the_rate_the_app_keeps_its_fixes():
         assert (answer.status_code, answer.json()["code"]) == (503, "rate_limited")
         told = (await phone.post("/v1/fixes", json=plain(1_790_000_030_000))).json()
         assert told["rejects"] == [{"fix": 0, "reasons": ["rate_limited"]}]
+
+
+async def test_a_phone_id_is_limited_as_a_token_is():
+    """The rate of requests of one device holds whichever way it says who it is."""
+    ids, phone_id = MemoryPhoneIds(("acme", "truck-7")), new_phone_id()
+    await ids.put("acme", "truck-7", digest_of(phone_id))
+    limits = RateLimits(Settings(device_requests_burst=2, device_requests_per_s=0.01))
+    reporters = Reporters(verify, ids, limits.of_token)
+    for _ in range(2):
+        claims = await reporters.of_phone_id(phone_id)
+        assert claims is not None
+        assert claims.vehicle == "truck-7"
+    with pytest.raises(RateError):
+        await reporters.of_phone_id(phone_id)
+
+
+async def test_attributes_nested_too_deeply_are_named(hub, phone):
+    """400, and nothing is taken: no writer of JSON could give them out again."""
+    deep = '{"a":' * 400 + "1" + "}" * 400
+    body = f'{{"fixes":[{{"time_ms":1790000000000,"lat":1,"lon":1,"attributes":{deep}}}]}}'
+    answer = await phone.post("/v1/fixes", content=body.encode())
+    assert (answer.status_code, answer.json()["code"]) == (400, "out_of_range")
+    assert not hub.results
 
 
 async def test_phone_and_socket_share_a_vehicle(hub, phone):

@@ -177,6 +177,7 @@ LOCATION = {"_type": "location", "lat": 1, "lon": 2, "tst": 3, "tid": "aa"}
         ({"tst": None}, "missing_field", "tst"),
         ({"tst": "soon"}, "wrong_type", "tst"),
         ({"tst": 1e300}, "out_of_range", "tst"),
+        ({"tst": 1e308}, "out_of_range", "tst"),
         ({"tid": ""}, "missing_field", "tid"),
         ({"topic": 7.5}, "wrong_type", "topic"),
         ({"vel": []}, "wrong_type", "vel"),

@@ -137,6 +137,7 @@ async def test_without_a_history_the_answer_says_so():
         ("fixes?from=5&to=4", "bad_span", "from"),
         ("fixes?limit=0", "out_of_range", "limit"),
         ("fixes?limit=1001", "out_of_range", "limit"),
+        ("fixes?limit=0000010000", "out_of_range", "limit"),
         ("fixes?after=5", "bad_place", "after"),
         ("fixes?after=5.99999999999999999999", "bad_place", "after"),
         ("fixes?thin=-1", "out_of_range", "thin"),
@@ -162,3 +163,10 @@ async def test_what_is_wrong_is_named(viewer, path, code, field):
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["field"]) == (400, code, field)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("limit", ["0000010000", "000001000" + 20 * "9", 5_000 * "1", "1²", ""])
+async def test_no_page_is_longer_than_allowed(viewer, limit):
+    """A limit with zeros in front, or of thousands of digits, is judged whole."""
+    answer = await viewer.get("/v1/positions", params={"limit": limit})
+    assert (answer.status_code, answer.json()["code"]) == (400, "out_of_range")

@@ -163,3 +163,25 @@ def test_delays_of_a_backlog_are_counted_fix_by_fix(hub):
     assert queue.total == pytest.approx(0.3 * 500)
     assert device.total == pytest.approx(sum(40.0 - seq / 1000 for seq in range(500)), rel=1e-6)
     assert counters.step_durations.counts.sum() == counters.batch_sizes.counts.sum() == counters.ticks
+
+
+def test_a_turn_that_fails_does_not_stop_the_next(hub):
+    """What waited behind it is stepped a tick later."""
+    decode, failures = hub.loop._decode, [RuntimeError("a fault of ours")]
+
+    def fail_once(waiting, now_ms):
+        if failures:
+            raise failures.pop()
+        return decode(waiting, now_ms)
+
+    hub.loop._decode = fail_once
+    for seq in range(300):
+        put(hub, 0, seq)
+    with pytest.raises(RuntimeError):
+        turn(hub)
+    left = len(hub.inbox)
+    assert left > 0
+    assert turn(hub) == pytest.approx(0.02)
+    while hub.timers:
+        turn(hub)
+    assert sum(len(result.accepted) + len(result.refused) for result in hub.results) == left

@@ -150,6 +150,8 @@ async def test_roles_and_fleets(as_user, client) -> None:
         ({"name": "x" * 201}, 400, "bad_name", "name"),
         ({"tags": ["x"] * 33}, 400, "bad_tags", "tags"),
         ({"attributes": "x"}, 400, "wrong_type", "attributes"),
+        ({"attributes": {"x": orjson.loads("[" * 64 + "]" * 64)}}, 400, "out_of_range", "attributes"),
+        ({"attributes": {"x": orjson.loads("[" * 200 + "]" * 200)}}, 400, "out_of_range", "attributes"),
         ({"attributes": {"x": "y" * 16_384}}, 413, "attributes_too_large", "attributes"),
         ({"attributes": {"x": "y" * 66_000}}, 413, "body_too_large", None),
     ],

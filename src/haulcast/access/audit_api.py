@@ -36,11 +36,11 @@ def routes(store: AuditStore, verify: Verify) -> list[Route]:
 def _number(after: str) -> int | None:
     if not after:
         return None
-    if not (after.isascii() and after.isdigit() and int(after[:20]) < _LARGEST):
+    if not (after.isascii() and after.isdigit() and len(after) < 20 and int(after) < _LARGEST):
         raise RequestError(
             "out_of_range", f"after is {after[:80]!r}; allowed is a record's id", field="after"
         )
-    return int(after[:20])
+    return int(after)
 
 
 def _shown(number: int, record: AuditRecord) -> dict[str, Any]:

@@ -85,8 +85,16 @@ class Gate:
             RateError: it came too often.
         """
         claims = self._tokens.verify(token, clock.epoch_ms())
-        self._limits.of_token(claims)
+        self.count(claims)
         return claims
+
+    def count(self, claims: Claims) -> None:
+        """Count a request under these claims.
+
+        Raises:
+            RateError: it came too often.
+        """
+        self._limits.of_token(claims)
 
     def door(self, paths: Mapping[str, SocketPath]) -> Door:
         """The door of the sockets on these paths."""

@@ -1,5 +1,6 @@
 """The pool of connections, and the one place where a lost database becomes a `StoreError`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,11 +11,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 import structlog
 
+from haulcast.clock import monotonic_s
 from haulcast.database.embedded_postgres import embedded_postgres
 from haulcast.database.migrations import bring_to_head
 from haulcast.errors import SettingError, StoreError
 from haulcast.settings import Settings
 
+ASK_AGAIN_S = 1.0
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 60.0
 MOST_CONNECTIONS = 10  # the stores' own parallelism; PostgreSQL allows 100 by default, for all hubs together
@@ -39,6 +42,9 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[Any]", name: str) -> None:
         self._pool = pool
         self.name = name
+        self._asking = asyncio.Lock()
+        self._ask_again_s = 0.0
+        self._trouble: str | None = None
 
     @property
     def counters(self) -> dict[str, Any]:
@@ -76,12 +82,21 @@ class Database:
             await connection.execute("SELECT 1", timeout=CONNECT_TIMEOUT_S)
 
     async def trouble(self) -> str | None:
-        """Why it cannot be reached; None: it can."""
-        try:
-            await self.ping()
-        except StoreError as error:
-            return error.reason
-        return None
+        """That it cannot be reached, for anybody to read: the log says why; None: it can.
+
+        Asked once a second at the most, whoever wants to know, so that strangers take no connections from those who write.
+        """
+        async with self._asking:
+            if monotonic_s() >= self._ask_again_s:
+                try:
+                    await self.ping()
+                except StoreError as error:
+                    _log.warning("database_away", reason=error.reason)
+                    self._trouble = "cannot be reached; the log says why"
+                else:
+                    self._trouble = None
+                self._ask_again_s = monotonic_s() + ASK_AGAIN_S
+            return self._trouble
 
 
 @asynccontextmanager

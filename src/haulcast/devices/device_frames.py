@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geo.fix_text import read_plain_fixes
 from geo.positions import PositionBatch, concatenate, from_columns, position_batch
 from haulcast.doors import wire
+from haulcast.doors.request_fields import MOST_ATTRIBUTE_LEVELS, is_nested_deeper
 from haulcast.errors import FrameError, HaulcastError
 from haulcast.positions.inbox import WaitingFrames
 
@@ -122,12 +123,17 @@ def _check_attributes(texts: Mapping[int, bytes]) -> tuple[dict[int, bytes], lis
     spoilt: list[int] = []
     for i, text in texts.items():
         try:
-            checked[i] = orjson.dumps(orjson.loads(text))
+            value = orjson.loads(text)
         except orjson.JSONDecodeError:
             spoilt.append(i)
-        else:
-            if len(checked[i]) > ATTRIBUTES_BYTES:
-                spoilt.append(i)
+            continue
+        has_levels = text.count(b"{") + text.count(b"[") > MOST_ATTRIBUTE_LEVELS  # most have not: no walk
+        if has_levels and is_nested_deeper(value):
+            spoilt.append(i)
+            continue
+        checked[i] = orjson.dumps(value)
+        if len(checked[i]) > ATTRIBUTES_BYTES:
+            spoilt.append(i)
     return checked, spoilt
 
 
@@ -200,6 +206,9 @@ def _checked(name: str, value: Any, place: str) -> float:
 def _read_attributes(value: Any, place: str) -> bytes:
     if not isinstance(value, dict):
         raise FrameError("wrong_type", "attributes must be a JSON object", field=place + "attributes")
+    if is_nested_deeper(value):
+        reason = f"attributes have more levels than the {MOST_ATTRIBUTE_LEVELS} that are allowed"
+        raise FrameError("out_of_range", reason, field=place + "attributes")
     text = orjson.dumps(value)
     if len(text) > ATTRIBUTES_BYTES:
         raise FrameError(

@@ -30,7 +30,7 @@ class Crowd:
         """Whether there is room for one more; if so it is counted until it leaves."""
         key = counted_as(address)
         here = self._of_address.get(key, 0)
-        is_many = here >= self._most_per_address and not self._proxies.are_trusted(key)
+        is_many = here >= self._most_per_address and not self._proxies.are_trusted(address)
         if self._size >= self._most or is_many:
             self.turned_away += 1
             return False

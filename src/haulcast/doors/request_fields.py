@@ -17,6 +17,8 @@ MOST_NAME_CHARACTERS = 200
 MOST_TAGS = 32
 MOST_TAG_CHARACTERS = 64
 MOST_ATTRIBUTE_BYTES = 16_384
+MOST_ATTRIBUTE_LEVELS = 64
+"""orjson writes 254 levels, and what is kept comes back inside other documents."""
 MOST_PAGE = 1_000
 USUAL_PAGE = 100
 
@@ -74,8 +76,9 @@ def page_asked_for(request: Request) -> Page:
         RequestError: a limit that is none.
     """
     limit = request.query_params.get("limit", str(USUAL_PAGE))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST_PAGE):
-        raise RequestError("out_of_range", f"limit is {limit!r}; allowed is 1 to {MOST_PAGE}", field="limit")
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= MOST_PAGE):
+        reason = f"limit is {limit[:80]!r}; allowed is 1 to {MOST_PAGE}"
+        raise RequestError("out_of_range", reason, field="limit")
     return Page(int(limit), request.query_params.get("after", "").replace("\0", ""))
 
 
@@ -208,13 +211,16 @@ def checked_tags(value: Any, field: str = "tags", most: int = MOST_TAGS) -> tupl
 
 
 def checked_attributes(value: Any, field: str = "attributes") -> dict[str, Any]:
-    """What users keep with a thing: any JSON object, up to 16 KiB.
+    """What users keep with a thing: any JSON object, up to 16 KiB and 64 levels.
 
     Raises:
-        RequestError: not an object, or with a NUL character in it.
+        RequestError: not an object, nested too deeply, or with a NUL character in it.
         TooLargeError: over the limit.
     """
     attributes = dict(checked_object(value, field))
+    if is_nested_deeper(attributes):
+        reason = f"{field} has more levels than the {MOST_ATTRIBUTE_LEVELS} that are allowed"
+        raise RequestError("out_of_range", reason, field=field)
     encoded = orjson.dumps(attributes)
     if len(encoded) > MOST_ATTRIBUTE_BYTES:
         reason = f"{field} has {len(encoded)} bytes of JSON; allowed are {MOST_ATTRIBUTE_BYTES}"
@@ -222,6 +228,14 @@ def checked_attributes(value: Any, field: str = "attributes") -> dict[str, Any]:
     if _NUL.search(encoded):
         raise RequestError("bad_text", f"{field} holds a NUL character, which cannot be stored", field=field)
     return attributes
+
+
+def is_nested_deeper(value: Any, levels: int = MOST_ATTRIBUTE_LEVELS) -> bool:
+    """Whether objects and lists stand in each other more than `levels` deep."""
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(is_nested_deeper(part, levels - 1) for part in parts)
 
 
 def _has_control(text: str) -> bool:

@@ -5,6 +5,7 @@ memory; one that falls out of the log is sent away with a code that says so.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,6 +18,8 @@ from haulcast.positions.vehicle_rows import VehicleRows
 
 KINDS = tuple(kind.name.lower() for kind in Kind)
 CAUSES = tuple(cause.name.lower() for cause in Cause)
+MOST_AT_ONCE = 1_000
+"""Events that are looked at for one reader before the loop serves others; who sees few of them could be sent the whole log's."""
 VALUES = {Kind.OVERSPEED: "speed_mps", Kind.NEAR: "distance_m", Kind.APART: "distance_m"}
 
 
@@ -49,6 +52,7 @@ class EventLane:
         fence_label: id and name of a fence by its handle, also of one that has just been deleted.
         rule_label: id and name of a rule by its number in the rule set of the step that is told.
         on_full: called with a reader whose link takes no more; `pump` it when it does again.
+        call_later: plans a call after so many seconds (the event loop's).
 
     Attributes:
         sent: event frames. lost: readers that were closed because they fell out of the log.
@@ -62,6 +66,7 @@ class EventLane:
         fence_label: Callable[[int], tuple[str, str]],
         rule_label: Callable[[int], tuple[str, str]],
         on_full: Callable[[Subscriber], None],
+        call_later: Callable[[float, Callable[[], Any]], object],
     ) -> None:
         self.epoch = epoch
         self.sent = 0
@@ -71,8 +76,10 @@ class EventLane:
         self._fence_label = fence_label
         self._rule_label = rule_label
         self._on_full = on_full
+        self._call_later = call_later
         self._logs: dict[int, EventLog] = {}
         self._readers: dict[int, dict[Subscriber, None]] = {}
+        self._going_on: set[Subscriber] = set()
 
     def log_of(self, fleet_number: int) -> EventLog:
         """The fleet's log; it begins with the first question."""
@@ -146,7 +153,7 @@ class EventLane:
         return is_complete
 
     def pump(self, reader: Subscriber) -> None:
-        """Send what the reader's link takes of what it has not got yet."""
+        """Send what the reader's link takes of what it has not got yet; of much, the rest in later turns of the loop."""
         view, offset = reader.view, reader.offset
         if view is None or offset is None or reader not in self._readers.get(reader.fleet_number, ()):
             return
@@ -159,7 +166,8 @@ class EventLane:
                 f"event {offset + 1} was dropped before it could be sent; the log keeps {self._capacity}",
             )
             return
-        while offset < log.last and link.is_writable:
+        stop = min(log.last, offset + MOST_AT_ONCE)
+        while offset < stop and link.is_writable:
             offset += 1
             vehicle, frame, other = log.entry(offset)
             is_seen = view.vehicles is None or vehicle in view.vehicles
@@ -169,3 +177,10 @@ class EventLane:
         reader.offset = offset
         if not link.is_writable:
             self._on_full(reader)
+        elif offset < log.last and reader not in self._going_on:
+            self._going_on.add(reader)
+            self._call_later(0.0, partial(self._go_on, reader))
+
+    def _go_on(self, reader: Subscriber) -> None:
+        self._going_on.discard(reader)
+        self.pump(reader)

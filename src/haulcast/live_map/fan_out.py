@@ -74,7 +74,9 @@ class FanOut:
             now_ms: the time, in ms since 1970.
             call_later: plans a call after so many seconds (the event loop's).
         """
-        self.events = EventLane(epoch, settings.event_log, rows, fence_label, rule_label, self._on_full)
+        self.events = EventLane(
+            epoch, settings.event_log, rows, fence_label, rule_label, self._on_full, call_later
+        )
         self.slow_closes = 0
         self.now_ms = now_ms
         self._settings = settings

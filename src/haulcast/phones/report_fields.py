@@ -115,7 +115,8 @@ def time_of_seconds(values: Mapping[str, Any], name: str, place: str = "") -> in
     Raises:
         RequestError: it is missing, not a number, or no time.
     """
-    return _within(round(required_number(values, name, place) * 1000), place + name)
+    seconds = required_number(values, name, place)
+    return _within(round(1000 * min(max(seconds, -1e17), 1e17)), place + name)  # 1e308 would be no number
 
 
 def time_of_iso(text: Any, field: str) -> int:

@@ -10,6 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from geo.positions import PositionBatch, from_columns
+from haulcast.doors.request_fields import MOST_ATTRIBUTE_LEVELS, is_nested_deeper
 from haulcast.errors import RequestError
 
 ATTRIBUTES_BYTES = 8_192
@@ -50,7 +51,7 @@ def batch_of(fixes: Sequence[ReportedFix], row: int, now_ms: int) -> PositionBat
         now_ms: what counts as received, and as the time of a fix that says none.
 
     Raises:
-        RequestError: the attributes of a fix are too large.
+        RequestError: the attributes of a fix are too large, or nested too deeply.
     """
     size = len(fixes)
     times = [now_ms if fix.time_ms is None else fix.time_ms for fix in fixes]
@@ -67,6 +68,9 @@ def batch_of(fixes: Sequence[ReportedFix], row: int, now_ms: int) -> PositionBat
 
 
 def _as_text(attributes: Mapping[str, Any]) -> bytes:
+    if is_nested_deeper(attributes):
+        reason = f"what a fix says beside its position has more than {MOST_ATTRIBUTE_LEVELS} levels"
+        raise RequestError("out_of_range", reason, field="attributes")
     text = orjson.dumps(attributes)
     if len(text) > ATTRIBUTES_BYTES:
         reason = f"what a fix says beside its position has {len(text)} bytes; allowed are {ATTRIBUTES_BYTES}"

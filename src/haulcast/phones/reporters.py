@@ -6,6 +6,7 @@ neither has its phone id as its device identifier; `osmand` alone takes it from 
 
 import base64
 import binascii
+from collections.abc import Callable
 
 from starlette.requests import Request
 
@@ -16,11 +17,20 @@ from haulcast.phones.phone_id_store import PREFIX, PhoneIdStore, digest_of
 
 
 class Reporters:
-    """Finds the claims of role device behind a request."""
+    """Finds the claims of role device behind a request.
 
-    def __init__(self, verify: Verify, phone_ids: PhoneIdStore) -> None:
+    Args:
+        verify: of tokens; counts them too.
+        phone_ids: the store.
+        count: counts a request under a phone id's claims; raises RateError for one too many.
+    """
+
+    def __init__(
+        self, verify: Verify, phone_ids: PhoneIdStore, count: Callable[[Claims], None] = lambda _claims: None
+    ) -> None:
         self._verify = verify
         self._phone_ids = phone_ids
+        self._count = count
 
     async def authorized(self, request: Request) -> Claims:
         """The claims behind the request's `Authorization`.
@@ -28,6 +38,7 @@ class Reporters:
         Raises:
             TokenError: none there, or one that opens nothing.
             ForbiddenError: a token of another role.
+            RateError: it came too often.
             StoreError: phone ids cannot be looked up now.
         """
         claims = request.state.claims = await self._claims_of(request)
@@ -54,12 +65,17 @@ class Reporters:
         """The claims that a phone id stands for, or None.
 
         Raises:
+            RateError: it came too often.
             StoreError: they cannot be looked up now.
         """
         if not text.strip().lower().startswith(PREFIX):
             return None
         found = await self._phone_ids.find(digest_of(text))
-        return None if found is None else Claims(found[0], "device", found[1])
+        if found is None:
+            return None
+        claims = Claims(found[0], "device", found[1])
+        self._count(claims)
+        return claims
 
 
 def _secret_of(header: str) -> str:

@@ -133,6 +133,15 @@ class TickLoop:
         started_s = self._monotonic_s()
         self._is_scheduled = False
         self._next_s = started_s + self._tick_s
+        try:
+            self._turn(started_s)
+            if self._is_waiting:
+                self._next_s = started_s
+        finally:  # also after a failure: what waits is told of once only, and would wait for ever
+            if self._is_waiting:
+                self.wake()
+
+    def _turn(self, started_s: float) -> None:
         now_ms = self._now_ms()
         before = len(self._inbox)
         waiting = self._inbox.take(self._step_bytes)
@@ -142,8 +151,6 @@ class TickLoop:
             result = step(self._state, batch, self._fence_set(), now_ms, self._limits, self._rule_set())
         except Exception:
             self._on_failed(batch)
-            if len(self._inbox):  # else nobody would ever wake it again
-                self.wake()
             raise
         for listener in self._listeners:
             try:
@@ -155,9 +162,6 @@ class TickLoop:
                     tick=result.tick,
                 )
         self.counters.count(len(batch), result, self._monotonic_s() - started_s, waited_s)
-        if self._is_waiting:
-            self._next_s = started_s
-            self.wake()
 
     def finish(self) -> None:
         """Step until nothing waits; for the end."""
