@@ -187,7 +187,7 @@ async def test_watch_in_a_pipe_writes_plain_lines(tmp_path: Path) -> None:
     assert out.splitlines() == [
         "connection\tup\t",
         "fix\ttruck-3\t2026-09-21T14:13:20.000+00:00\t37.500000\t-122.500000\t\t90",
-        "event\ttruck-3\t2026-09-21T14:13:20.500+00:00\tenter\tdepot\tDepot",
+        "event\ttruck-3\t2026-09-21T14:13:20.500+00:00\tenter\tdepot\tDepot\t\t",
     ]
     assert status == 1
     assert "4503" in err
