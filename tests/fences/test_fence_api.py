@@ -119,12 +119,12 @@ async def test_patch_changes_what_it_names(hub, client) -> None:
     assert hub.bounds("a") == [3, 0, 4, 1]
 
 
-async def test_patches_at_once_all_count(client) -> None:
-    """Patches of different members at the same time lose nothing."""
+@pytest.mark.parametrize("headers", [{}, {"If-Match": "*"}])
+async def test_patches_at_once_all_count(client, headers) -> None:
+    """Patches of different members at the same time lose nothing, also when each takes whichever edition there is."""
     await client.put("/v1/fences/a", json=feature())
-    patches = [
-        client.patch("/v1/fences/a", json={"properties": {"attributes": {f"k{i}": i}}}) for i in range(4)
-    ]
+    documents = [{"properties": {"attributes": {f"k{i}": i}}} for i in range(4)]
+    patches = [client.patch("/v1/fences/a", json=document, headers=headers) for document in documents]
     assert [answer.status_code for answer in await asyncio.gather(*patches)] == [200] * 4
     read = (await client.get("/v1/fences/a")).json()
     assert read["properties"]["attributes"] == {f"k{i}": i for i in range(4)}

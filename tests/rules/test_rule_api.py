@@ -82,11 +82,14 @@ async def test_patch_changes_what_it_names(hub, client) -> None:
     assert (became.json()["kind"], became.json()["version"]) == ("dwell", 5)
 
 
-async def test_patches_at_once_all_count(client) -> None:
-    """Patches of different members at the same time lose nothing."""
+@pytest.mark.parametrize("headers", [{}, {"If-Match": "*"}])
+async def test_patches_at_once_all_count(client, headers) -> None:
+    """Patches of different members at the same time lose nothing, also when each takes whichever edition there is."""
     await client.put("/v1/rules/a", json=enter(kind="overspeed", limit_mps=10))
     patches = ({"name": "N"}, {"limit_mps": 20}, {"after_s": 5}, {"enabled": False})
-    answers = await asyncio.gather(*(client.patch("/v1/rules/a", json=patch) for patch in patches))
+    answers = await asyncio.gather(
+        *(client.patch("/v1/rules/a", json=patch, headers=headers) for patch in patches)
+    )
     assert [answer.status_code for answer in answers] == [200] * 4
     read = (await client.get("/v1/rules/a")).json()
     assert all(patch.items() <= read.items() for patch in patches)

@@ -98,7 +98,8 @@ class _FenceApi:
         fleet, fence_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
         patch = await json_body(request, MOST_FENCE_BYTES)
         repair = flag_asked_for(request, "repair")
-        expected = edition_asked_for(request)
+        asked = edition_asked_for(request)
+        expected = None if asked == "*" else asked  # whichever it is: on top of what is there, never over it
         for _ in range(PATCH_TRIES):
             found = await self._found(fleet, fence_id)
             feature = merged(feature_of_record(found), patch)

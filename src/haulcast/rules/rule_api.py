@@ -94,7 +94,8 @@ class _RuleApi:
     async def patch(self, request: Request) -> Response:
         fleet, rule_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
         patch = await json_body(request, MOST_RULE_BYTES)
-        expected = edition_asked_for(request)
+        asked = edition_asked_for(request)
+        expected = None if asked == "*" else asked  # whichever it is: on top of what is there, never over it
         for _ in range(PATCH_TRIES):
             found = await self._found(fleet, rule_id)
             document = merged(found.document, patch)
