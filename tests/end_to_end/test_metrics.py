@@ -106,7 +106,8 @@ async def test_values_move_as_the_hub_does(start_hub, wait_until):
             assert (now["devices"], now["subscribers"], now["vehicles"]) == (1, 1, 1)
             assert now["acks_total"] >= 1
             assert now["device_delay_seconds_count"] == 6
-            assert 5 * 2.0 + 9.0 <= now["device_delay_seconds_sum"] < 5 * 3.0 + 10.0
+            # the queue's share of it, a tick or more, counts there and not here
+            assert 5 * 2.0 + 9.0 - 1.0 < now["device_delay_seconds_sum"] < 5 * 3.0 + 10.0
             assert now["queue_delay_seconds_count"] == now["batch_fixes_sum"] == 9
             assert now["step_duration_seconds_count"] == now["batch_fixes_count"] == now["ticks_total"]
             assert now["freshness_seconds_count"] == now["fan_out_delay_seconds_count"] == 5
