@@ -53,7 +53,7 @@ def sparse_pieces(parts: Sequence[bytes], index: NDArray[np.integer], n: int) ->
 
 def used_rows(n: int, selection: Selection) -> NDArray[np.bool_]:
     """Which of n candidates at least one view sends or takes away; bool [n]."""
-    return kernels.used_rows(n, selection.span, selection.gone)  # type: ignore[no-any-return]
+    return kernels.used_rows(n, selection.span, selection.gone)  # type: ignore[no-any-return]  # numba's dispatcher is untyped
 
 
 def text_sheet(
@@ -101,7 +101,7 @@ def join_text(
         at: int64 [done + 1]; done 0: `out` is too small for the first of them.
     """
     s = selection
-    return kernels.join_text(  # type: ignore[no-any-return]
+    return kernels.join_text(  # type: ignore[no-any-return]  # numba's dispatcher is untyped
         out, views, first, is_snapshot, s.span, s.span_at, s.gone, s.gone_at, s.fresh, s.fresh_at,
         sheet.blob, sheet.at, names.blob, names.at, literals.blob, literals.at,
     )  # fmt: skip
@@ -129,7 +129,7 @@ def join_binary(
         as `join_text`. Each column begins at a multiple of 8 bytes from the frame's start.
     """
     s = selection
-    return kernels.join_binary(  # type: ignore[no-any-return]
+    return kernels.join_binary(  # type: ignore[no-any-return]  # numba's dispatcher is untyped
         out, views, first, is_snapshot, s.span, s.span_at, s.gone, s.gone_at, s.fresh, s.fresh_at,
         sheet.blob, sheet.at, names.blob, names.at, headers, number_column,
     )  # fmt: skip

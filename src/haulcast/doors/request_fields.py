@@ -3,14 +3,15 @@
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.requests import Request
+from starlette.responses import Response
 
-from haulcast.errors import RequestError, TooLargeError
+from haulcast.errors import ConflictError, PreconditionError, RequestError, TooLargeError
 
 MOST_ID_CHARACTERS = 128
 MOST_NAME_CHARACTERS = 200
@@ -20,6 +21,7 @@ MOST_ATTRIBUTE_BYTES = 16_384
 MOST_ATTRIBUTE_LEVELS = 64
 """orjson writes 254 levels, and what is kept comes back inside other documents."""
 MOST_PAGE = 1_000
+PATCH_TRIES = 5
 USUAL_PAGE = 100
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL has no place for it
@@ -127,6 +129,31 @@ def edition_asked_for(request: Request) -> str | None:
             "bad_header", "If-Match has to be * or one ETag in quotation marks", field="If-Match"
         )
     return tag[1:-1]
+
+
+async def patched(
+    request: Request, name: str, attempt: Callable[[str | None], Awaitable[Response]]
+) -> Response:
+    """Answer a PATCH: with the edition that If-Match names, or on top of whatever there is.
+
+    Args:
+        request: the PATCH.
+        name: of what is changed, for the error.
+        attempt: reads, merges and writes it, if it is still at the edition that was read, or at the one that is given.
+
+    Raises:
+        PreconditionError: it is at another edition than If-Match names.
+        ConflictError: others were quicker, again and again.
+    """
+    asked = edition_asked_for(request)
+    expected = None if asked == "*" else asked
+    for _ in range(PATCH_TRIES):
+        try:
+            return await attempt(expected)
+        except PreconditionError:  # somebody else's edit came between; this one goes on top of it
+            if expected is not None:
+                raise
+    raise ConflictError("too_busy", f"{name} was changed {PATCH_TRIES} times meanwhile; try again")
 
 
 def merged(document: Any, patch: Any) -> Any:

@@ -25,8 +25,9 @@ from haulcast.doors.request_fields import (
     merged,
     number_asked_for,
     page_asked_for,
+    patched,
 )
-from haulcast.errors import ConflictError, NotFoundError, PreconditionError
+from haulcast.errors import NotFoundError
 from haulcast.fences.fence_edits import FenceEdits
 from haulcast.fences.fence_features import feature_of_record, fence_of_feature
 from haulcast.fences.fence_import import (
@@ -36,7 +37,6 @@ from haulcast.fences.fence_store import FenceRecord
 
 MOST_FENCE_BYTES = 8 * 2**20  # the most detailed ocean of Natural Earth has 2.5 MB
 MOST_SIZES = {"radius_m": MOST_RADIUS_M, "width_m": MOST_WIDTH_M}
-PATCH_TRIES = 5
 MEDIA_TYPE = "application/geo+json"
 
 
@@ -98,23 +98,15 @@ class _FenceApi:
         fleet, fence_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
         patch = await json_body(request, MOST_FENCE_BYTES)
         repair = flag_asked_for(request, "repair")
-        asked = edition_asked_for(request)
-        expected = None if asked == "*" else asked  # whichever it is: on top of what is there, never over it
-        for _ in range(PATCH_TRIES):
+
+        async def attempt(expected: str | None) -> Response:
             found = await self._found(fleet, fence_id)
             feature = merged(feature_of_record(found), patch)
             draft, area = await asyncio.to_thread(fence_of_feature, feature, repair=repair, fence_id=fence_id)
-            try:
-                record, _ = await self._edits.put(fleet, draft, area, expected or found.edition)
-            except PreconditionError:
-                if expected is not None:
-                    raise
-            else:
-                return _feature(record)
-            # Somebody else's edit came between; this one goes on top of it.
-        raise ConflictError(
-            "too_busy", f"fence {fence_id!r} was changed {PATCH_TRIES} times meanwhile; try again"
-        )
+            record, _ = await self._edits.put(fleet, draft, area, expected or found.edition)
+            return _feature(record)
+
+        return await patched(request, f"fence {fence_id!r}", attempt)
 
     async def delete(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, WRITERS).fleet

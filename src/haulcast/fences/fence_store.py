@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from haulcast.database.editions import edition_of
+
 GeoJsonText = str
 """A geometry as JSON text; of a circle a Point with `radius_m` beside its coordinates. Text, because a hundred thousand parsed
 geometries would be millions of lists for the garbage collector to walk while every tick waits."""
@@ -37,8 +39,8 @@ class FenceRecord:
 
     @property
     def edition(self) -> str:
-        """Names this state of this fence and no other, also after the fence was deleted and made anew."""
-        return f"{self.version}-{int(self.created.timestamp() * 1_000_000):x}"
+        """Names this state of it and no other."""
+        return edition_of(self.version, self.created)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from typing import Any
 import asyncpg
 import orjson
 
+from haulcast.database.editions import other_edition
 from haulcast.database.pool import Database
-from haulcast.errors import ConflictError, NotFoundError, PreconditionError
+from haulcast.errors import ConflictError, NotFoundError
 from haulcast.fences.fence_store import FenceDraft, FenceRecord, StoredArea
 
 PORTION = 1_000  # rows fetched at a time; some megabytes of ordinary polygons
@@ -79,7 +80,7 @@ class PostgresFenceStore:
         async with self._database.connection() as connection, connection.transaction():
             found = await _find(connection, fleet, draft.fence_id, lock=True)
             if found is None or expected not in {"*", found.edition}:
-                raise _other_edition(draft.fence_id, found)
+                raise other_edition(f"fence {draft.fence_id!r}", found.edition if found else None)
             return _record(await connection.fetchrow(query, *_row(fleet, draft)))
 
     async def put(self, fleet: str, draft: FenceDraft) -> tuple[FenceRecord, bool]:
@@ -107,7 +108,7 @@ class PostgresFenceStore:
             if found is None:
                 raise NotFoundError("no_such_fence", f"there is no fence {fence_id!r} in this fleet")
             if expected not in {"*", found.edition}:
-                raise _other_edition(fence_id, found)
+                raise other_edition(f"fence {fence_id!r}", found.edition)
             await connection.execute("DELETE FROM fences WHERE fleet = $1 AND fence_id = $2", fleet, fence_id)
 
 
@@ -136,10 +137,3 @@ def _record(row: Mapping[str, Any]) -> FenceRecord:
         "tags": tuple(row["tags"]),
     }
     return FenceRecord(**{**row, **texts})
-
-
-def _other_edition(fence_id: str, found: FenceRecord | None) -> PreconditionError:
-    now = "does not exist" if found is None else f'is at edition "{found.edition}"'
-    return PreconditionError(
-        "other_edition", f"fence {fence_id!r} {now}; read it again and repeat the edit", field="If-Match"
-    )

@@ -19,14 +19,14 @@ from haulcast.doors.request_fields import (
     json_body,
     merged,
     page_asked_for,
+    patched,
 )
-from haulcast.errors import ConflictError, NotFoundError, PreconditionError
+from haulcast.errors import NotFoundError
 from haulcast.rules.rule_documents import rule_of_document
 from haulcast.rules.rule_edits import RuleEdits
 from haulcast.rules.rule_store import FenceFacts, RuleRecord
 
 MOST_RULE_BYTES = 2 * 2**20  # three full lists of ids of the longest kind
-PATCH_TRIES = 5
 
 FenceTags = Callable[[str, str], Sequence[str]]
 """The tags of (fleet, fence id); none of a fence that is not there."""
@@ -94,23 +94,15 @@ class _RuleApi:
     async def patch(self, request: Request) -> Response:
         fleet, rule_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
         patch = await json_body(request, MOST_RULE_BYTES)
-        asked = edition_asked_for(request)
-        expected = None if asked == "*" else asked  # whichever it is: on top of what is there, never over it
-        for _ in range(PATCH_TRIES):
+
+        async def attempt(expected: str | None) -> Response:
             found = await self._found(fleet, rule_id)
             document = merged(found.document, patch)
             rule = await asyncio.to_thread(rule_of_document, document, fleet, rule_id)
-            try:
-                record, _ = await self._edits.put(rule, expected or found.edition)
-            except PreconditionError:
-                if expected is not None:
-                    raise
-            else:
-                return _rule(record)
-            # Somebody else's edit came between; this one goes on top of it.
-        raise ConflictError(
-            "too_busy", f"rule {rule_id!r} was changed {PATCH_TRIES} times meanwhile; try again"
-        )
+            record, _ = await self._edits.put(rule, expected or found.edition)
+            return _rule(record)
+
+        return await patched(request, f"rule {rule_id!r}", attempt)
 
     async def delete(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, WRITERS).fleet

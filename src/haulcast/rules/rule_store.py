@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from haulcast.database.editions import edition_of
+
 
 @dataclass(frozen=True, slots=True)
 class RuleRecord:
@@ -19,8 +21,8 @@ class RuleRecord:
 
     @property
     def edition(self) -> str:
-        """Names this state of this rule and no other, also after the rule was deleted and made anew."""
-        return f"{self.version}-{int(self.created.timestamp() * 1_000_000):x}"
+        """Names this state of it and no other."""
+        return edition_of(self.version, self.created)
 
 
 class StoredRule(NamedTuple):

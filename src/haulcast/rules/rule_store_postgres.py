@@ -6,8 +6,9 @@ from typing import Any
 import asyncpg
 import orjson
 
+from haulcast.database.editions import other_edition
 from haulcast.database.pool import Database
-from haulcast.errors import ConflictError, NotFoundError, PreconditionError
+from haulcast.errors import ConflictError, NotFoundError
 from haulcast.rules.rule_store import FenceFacts, RuleRecord, StoredRule
 
 PORTION = 200  # rows fetched at a time; a rule can name thousands of ids
@@ -70,7 +71,7 @@ class PostgresRuleStore:
         async with self._database.connection() as connection, connection.transaction():
             found = await _find(connection, fleet, document["id"], lock=True)
             if found is None or expected not in {"*", found.edition}:
-                raise _other_edition(document["id"], found)
+                raise other_edition(f"rule {document['id']!r}", found.edition if found else None)
             return _record(await connection.fetchrow(query, *_row(fleet, document)))
 
     async def put(self, fleet: str, document: Mapping[str, Any]) -> tuple[RuleRecord, bool]:
@@ -89,7 +90,7 @@ class PostgresRuleStore:
             if found is None:
                 raise NotFoundError("no_such_rule", f"there is no rule {rule_id!r} in this fleet")
             if expected not in {"*", found.edition}:
-                raise _other_edition(rule_id, found)
+                raise other_edition(f"rule {rule_id!r}", found.edition)
             await connection.execute("DELETE FROM rules WHERE fleet = $1 AND rule_id = $2", fleet, rule_id)
 
 
@@ -105,10 +106,3 @@ def _row(fleet: str, document: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _record(row: Mapping[str, Any]) -> RuleRecord:
     return RuleRecord(**{**row, "document": orjson.loads(row["document"])})
-
-
-def _other_edition(rule_id: str, found: RuleRecord | None) -> PreconditionError:
-    now = "does not exist" if found is None else f'is at edition "{found.edition}"'
-    return PreconditionError(
-        "other_edition", f"rule {rule_id!r} {now}; read it again and repeat the edit", field="If-Match"
-    )
