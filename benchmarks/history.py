@@ -4,7 +4,7 @@
 
 The whole hub runs: sockets, filter, state, history, acks. `hub_cpu_us_per_fix` is its CPU time with the history on over that with it off, for the
 same fixes. Acks are measured from a frame's send to its ack. Hours are read from `--rows` rows, 10 s apart, in
-the order in which a live fleet would have written them. The peer is `executemany` of asyncpg into a table of the same columns and key.
+the order in which a live fleet would have written them. With `--influx` all of it goes to an InfluxDB 1.x. The peer is `executemany` of asyncpg into a table of the same columns and key.
 """
 
 import argparse
@@ -28,7 +28,10 @@ from haulcast.database.embedded_postgres import embedded_postgres
 from haulcast.database.pool import open_database
 from haulcast.doors.wire import DEVICE_PATH
 from haulcast.history.copy_records import FIELDS
+from haulcast.history.history_store import HistoryStore
+from haulcast.history.history_store_influx import influx_history
 from haulcast.history.history_store_postgres import PostgresHistoryStore
+from haulcast.history.influx_server import InfluxPlace
 from haulcast.settings import Settings
 
 KEYS = (
@@ -78,9 +81,17 @@ async def _connect(load: Process, found: HubProcess, chosen: argparse.Namespace,
     await load.tell(do="connect", url=url, tokens=tokens, binary=True)
 
 
+def _influx_place(url: str) -> InfluxPlace:
+    server, _, database = url.rpartition("/")
+    return InfluxPlace(server, database, api="v1")
+
+
 async def _throughput(chosen: argparse.Namespace, run: int, url: str, history: str) -> dict[str, float]:
     """Fixes stored a second, and CPU seconds of the hub for all of them."""
     settings = {"device_rate_per_s": 1e6, "device_burst": 1e7, "database_url": url, "history": history}
+    if history == "influxdb":
+        place = _influx_place(chosen.influx)
+        settings |= {"influx_url": place.url, "influx_bucket": place.bucket, "influx_api": place.api}
     async with hub(**settings) as found, child("benchmarks.load", str(chosen.seed + run)) as load:
         await _connect(load, found, chosen, run)
         is_stored = history != "off"
@@ -129,17 +140,37 @@ def _portion(first: int, count: int, vehicles: int, start_ms: int) -> PositionBa
     return batch
 
 
+@contextlib.asynccontextmanager
+async def _store(chosen: argparse.Namespace, url: str) -> AsyncIterator[HistoryStore]:
+    def name_of(row: int) -> tuple[str, str]:
+        return "read", f"truck-{row}"
+
+    if chosen.influx:
+        async with influx_history(_influx_place(chosen.influx), name_of) as influx:
+            yield influx
+        return
+    async with open_database(Settings(database_url=url)) as database:
+        yield PostgresHistoryStore(database, name_of)
+
+
+async def _fill(chosen: argparse.Namespace, store: HistoryStore, url: str, start_ms: int) -> None:
+    """Write the rows, unless an earlier run has."""
+    if len((await store.read("read", "truck-0", start_ms, start_ms + HOUR_MS, None, 1)).fixes):
+        return
+    for first in range(0, chosen.rows, PORTION):
+        count = min(PORTION, chosen.rows - first)
+        await store.write(_portion(first, count, chosen.vehicles, start_ms))
+    if not chosen.influx:
+        connection = await asyncpg.connect(url)
+        await connection.execute("VACUUM ANALYZE fixes", timeout=DEADLINE_S)
+        await connection.close()
+
+
 async def _hours(chosen: argparse.Namespace, url: str) -> float:
     """Median time of reading one vehicle's hour, in ms, once the rows are there."""
     start_ms = int(time.time() * 1000) // (24 * HOUR_MS) * 24 * HOUR_MS - 10 * 24 * HOUR_MS
-    async with open_database(Settings(database_url=url)) as database:
-        store = PostgresHistoryStore(database, lambda row: ("read", f"truck-{row}"))
-        if not len((await store.read("read", "truck-0", start_ms, start_ms + HOUR_MS, None, 1)).fixes):
-            for first in range(0, chosen.rows, PORTION):
-                count = min(PORTION, chosen.rows - first)
-                await store.write(_portion(first, count, chosen.vehicles, start_ms))
-            async with database.connection() as connection:
-                await connection.execute("VACUUM ANALYZE fixes", timeout=DEADLINE_S)
+    async with _store(chosen, url) as store:
+        await _fill(chosen, store, url, start_ms)
         random = np.random.default_rng(chosen.seed)
         spare_ms = max(1, chosen.rows // chosen.vehicles * INTERVAL_MS - HOUR_MS)
         times_ms: list[float] = []
@@ -176,7 +207,7 @@ async def _main(chosen: argparse.Namespace) -> int:
     runs: list[dict[str, float]] = []
     async with _database(chosen.url) as url:
         for run in range(chosen.repetitions):
-            on = await _throughput(chosen, run, url, "postgres")
+            on = await _throughput(chosen, run, url, "influxdb" if chosen.influx else "postgres")
             off = await _throughput(chosen, 500 + run, url, "off")
             figures = {
                 "stored_per_s": on["per_s"],
@@ -207,6 +238,9 @@ def main() -> int:
     parser.add_argument("--vehicles", type=int, default=5_000)
     parser.add_argument(
         "--url", default="", help="postgresql://..., an empty database; default: an embedded one of its own"
+    )
+    parser.add_argument(
+        "--influx", default="", help="http://host:port/database of an InfluxDB 1.x; default: PostgreSQL"
     )
     parser.add_argument("--rate", type=float, default=250_000, help="fixes a second that are offered")
     parser.add_argument("--fixes-per-frame", type=int, default=20)

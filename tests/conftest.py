@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-pytest_plugins = ["postgres_fixture", "pytester", "require_all", "waiting", "wire_schema"]
+pytest_plugins = ["influx_fixture", "postgres_fixture", "pytester", "require_all", "waiting", "wire_schema"]
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -41,8 +41,9 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import fence_edits
 from haulcast.fences.fence_store_postgres import PostgresFenceStore
 from haulcast.fences.watch import FenceWatch
-from haulcast.history.history_store_postgres import PostgresHistoryStore
+from haulcast.history.history_store import HistoryStore
 from haulcast.history.history_writer import HistoryWriter, writing
+from haulcast.history.open_history import open_history
 from haulcast.history.retention import keep_days
 from haulcast.hub_counters import HubCounters
 from haulcast.hub_kernels import warm_up
@@ -92,7 +93,7 @@ class Hub:
         )
         self._inbox = Inbox(settings.inbox_bytes)
         self._lossy_ticks: deque[int] = deque(maxlen=LOSSY_TICKS)
-        self._history_store: PostgresHistoryStore | None = None
+        self._history_store: HistoryStore | None = None
         self._is_warm = False
 
     @contextlib.asynccontextmanager
@@ -191,7 +192,7 @@ class Hub:
         """Go on where the last run was; from now on write down what the next one will need."""
         checkpoint_store = PostgresCheckpointStore(database)
         await restore_vehicles(checkpoint_store, self._state, self._rows, self._catalogue.handle_of)
-        self._history = self._history_writer(database, stack)
+        self._history = await self._history_writer(database, stack)
         self._checkpoints = CheckpointLoop(
             checkpoint_store,
             self._state,
@@ -202,12 +203,15 @@ class Hub:
         )
         await stack.enter_async_context(saving(self._checkpoints))
 
-    def _history_writer(self, database: Database, stack: contextlib.AsyncExitStack) -> HistoryWriter | None:
-        if self.settings.history == "off":
-            return None
-        store = self._history_store = PostgresHistoryStore(
-            database, lambda row: (self._rows.fleet_of(row), self._rows.vehicle_of[row])
+    async def _history_writer(
+        self, database: Database, stack: contextlib.AsyncExitStack
+    ) -> HistoryWriter | None:
+        opening = open_history(
+            self.settings, database, lambda row: (self._rows.fleet_of(row), self._rows.vehicle_of[row])
         )
+        store = self._history_store = await stack.enter_async_context(opening)
+        if store is None:
+            return None
         chore = asyncio.create_task(keep_days(store, self.settings.history_days, clock.epoch_ms))
         stack.callback(chore.cancel)
         return HistoryWriter(

@@ -15,8 +15,10 @@ from typing import Any, Literal, get_args, get_origin
 from haulcast.errors import SettingError
 
 PREFIX = "HAULCAST_"
-SECRETS = frozenset({"token_secret", "token_secret_old", "metrics_token", "database_url"})
+SECRETS = frozenset({"token_secret", "token_secret_old", "metrics_token", "database_url", "influx_token"})
 """Their values stand in no error and no log."""
+INFLUX_URL = re.compile("https?://[^/?#@\\\\\\s]+(/[^?#@\\\\\\s]*)?")
+INFLUX_TOKEN = re.compile("[!-~]*")
 METRICS_TOKEN = re.compile("[!-~]{16,}")
 NOT_SETTINGS = frozenset({"HAULCAST_TOKEN"})
 """Names of the command line's clients, which may stand in the same environment."""
@@ -90,9 +92,18 @@ class Settings:
         least=0.1,
         most=3600,
     )
-    history: Literal["postgres", "off"] = _setting(
+    history: Literal["postgres", "influxdb", "off"] = _setting(
         "postgres",
         "where every fix that was taken is kept; with off nothing is, and an ack means taken, not stored",
+    )
+    influx_url: str = _setting("", "http(s)://host:port of the InfluxDB, for history = influxdb")
+    influx_bucket: str = _setting(
+        "", "its bucket; with influx_api v1 the database, or database/retention policy"
+    )
+    influx_org: str = _setting("", "the bucket's organisation; InfluxDB 2 needs it")
+    influx_token: str = _setting("", "may read and write the bucket; with influx_api v1 user:password")
+    influx_api: Literal["v2", "v1"] = _setting(
+        "v2", "how fixes are written: v2 is /api/v2/write of InfluxDB 1.8 and newer, v1 is /write of 1.x"
     )
     history_days: int = _setting(
         0, "days of history that are kept, by the fixes' own time (UTC); 0: all", least=0, most=36_500
@@ -323,9 +334,32 @@ def _check_together(settings: Settings) -> None:
             "setting metrics_token is no token; allowed are 16 or more printable ASCII characters without spaces",
             field="metrics_token",
         )
+    if settings.history == "influxdb":
+        _check_influx(settings)
     if settings.environment == "production" and not settings.token_secret:
         raise SettingError(
             "bad_setting",
             "setting token_secret is empty; in production it is required: 32 bytes or more, for example from `openssl rand -hex 32`",
             field="token_secret",
+        )
+
+
+def _check_influx(settings: Settings) -> None:
+    if not INFLUX_URL.fullmatch(settings.influx_url):  # it is not shown: it may hold a password
+        raise SettingError(
+            "bad_setting",
+            "setting influx_url is no URL; with history = influxdb allowed is http(s)://host:port, without user and password",
+            field="influx_url",
+        )
+    if not settings.influx_bucket.partition("/")[0]:
+        raise SettingError(
+            "bad_setting",
+            "setting influx_bucket is empty; with history = influxdb it names the bucket or the database",
+            field="influx_bucket",
+        )
+    if settings.influx_api == "v2" and not INFLUX_TOKEN.fullmatch(settings.influx_token):
+        raise SettingError(
+            "bad_setting",
+            "setting influx_token is no token; allowed are printable ASCII characters without spaces",
+            field="influx_token",
         )

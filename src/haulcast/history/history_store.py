@@ -35,25 +35,31 @@ class HistoryPage:
 class HistoryStore(Protocol):
     """The fixes of all vehicles.
 
-    - A write is durable when it returns, and is done whole or not at all.
+    - A write is durable when it returns. It is done whole or not at all, but for InfluxDB, which has no transactions: there some of
+      the fixes of a write that failed may be stored. Writing all of them again is right in any case.
     - A fix is kept exactly once by (vehicle, time, sequence): writing it again changes nothing, in the same write or in another
       one, by this hub or by another one. A device gives a sequence to one fix only, so this is once by (vehicle, sequence); where a
       protocol has no sequence, all have -1, and it is once by (vehicle, time).
+      InfluxDB keeps the last of two different fixes with the same key, the others the first. And within one millisecond of a vehicle it
+      takes sequences for the same that are a multiple of 999,983 apart (`influx_lines.py` says why).
     - What is stored in the end does not depend on the order or the grouping of the writes.
     - All columns come back bit for bit, NaN included, and attributes as the JSON text that was given.
     - A vehicle is known by (fleet, vehicle id), whether the hub has it on record or not. Deleting it there keeps its history, until
       its days are dropped or it is purged; one that is made anew under the same id goes on where the old one ended.
-    - A fix of any day from year 1 to 9999 can be written; days before today's have no disadvantage.
+    - A fix of any day from year 1 to 9999 can be written, in InfluxDB of 1677 to 2262 and within its retention; days before today's
+      have no disadvantage.
     - Every method raises StoreError when the store cannot be reached; whether a write that failed so was done is unknown, and it
       may simply be repeated.
     """
 
     async def write(self, fixes: PositionBatch) -> int:
-        """Store fixes of any vehicles and days in any order; returns how many were not there yet.
+        """Store fixes of any vehicles and days in any order; returns how many were not there yet, as far as the store can tell.
+
+        InfluxDB cannot, and says that all were new: then nothing counts as repeated.
 
         Raises:
             RefusedFixesError: at least one of them has a value that can never be stored, or there are too many different days
-                among them; none was stored.
+                among them; none was stored, but for InfluxDB, as above.
         """
 
     async def read(
@@ -65,7 +71,7 @@ class HistoryStore(Protocol):
         """
 
     async def prepare(self, time_ms: int) -> None:
-        """Make room ahead for the fixes of this day, so that no write has to."""
+        """Make room ahead for the fixes of this day, so that no write has to; nothing where a store makes its own."""
 
     async def drop_before(self, time_ms: int) -> int:
         """Drop the days (UTC) that were over at this time, of all fleets; returns how many there were."""
