@@ -4,13 +4,21 @@ A vehicle moves in a straight line of longitude and latitude (the short way arou
 constant speed. It enters at the first point of that line on the fence's boundary and leaves at the last.
 
 Who is parked at a boundary is not to enter and leave with every wobble of the receiver. So a fix on the other side than the believed
-one, of accuracy a and d from the boundary, has to prove it. If since the last change the vehicle has been further than 3 a
-from the boundary at some fix on the believed side (or was never near): by d > a, or by being the second such fix in a row. Otherwise:
-by d > 3 a. A fix on the believed side again drops what was pending. A vehicle's first fix, and one whose accuracy is
-NaN or 0, prove at once. The event is the crossing to the first fix on the other side, whichever fix proved it.
+one, of accuracy a and d from the boundary, has to prove it. The vehicle has moved when, since the fix that proved its last change of
+this fence, one was further from that fix than three times both accuracies together; with no change yet, it has. If it has moved:
+by d > a, or by being the second such fix in a row. If it may still stand where it was: by d > 3 a. A fix on the believed side again
+drops what was pending. A vehicle's first fix, and one whose accuracy is NaN or 0, prove at once, and after the latter the
+vehicle counts as moved. The event is the crossing to the first fix on the other side, whichever fix proved it.
+
+So a vehicle that stands, with all its fixes within three accuracies of where it stands, has no two changes in the same direction,
+whatever the shape of the fence and the order of the fixes: after its first change it never has moved, and by d > 3 a only the side on
+which it truly is can be proved. Where the accuracy is the radius of 68 % of a normal distribution, 1 fix in 28,000 is further off.
+
+Of the fixes near the one that proved the last change, one that with three times its accuracy lies within three times that one's
+takes its place: it knows better where the vehicle is, and whoever has moved by the old place has by the new one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +43,25 @@ class OpenVisits(NamedTuple):
     handle: NDArray[np.int32]
     visit: NDArray[np.int64]
     entered_ms: NDArray[np.int64]
+
+
+class Slots(NamedTuple):
+    """All that is believed and in doubt of vehicles and fences, as columns: row int32, the others as in `States` of the kernel.
+
+    Where doubt is 0 the vehicle is inside, and the columns after it mean nothing.
+    """
+
+    row: NDArray[np.int32]
+    handle: NDArray[np.int32]
+    visit: NDArray[np.int64]
+    entered_ms: NDArray[np.int64]
+    doubt: NDArray[np.int8]
+    turn_ms: NDArray[np.int64]
+    turn_lat: NDArray[np.float64]
+    turn_lon: NDArray[np.float64]
+    still_lat: NDArray[np.float64]
+    still_lon: NDArray[np.float64]
+    still_m: NDArray[np.float64]
 
 
 class FenceState:
@@ -73,16 +100,15 @@ class FenceState:
 
     def open_visits(self, rows: NDArray[np.integer]) -> OpenVisits:
         """The open visits of these rows, in the order given, then by handle."""
-        states = self.states
-        is_used = np.arange(states.handle.shape[1]) < states.used[rows][:, None]
-        place, slot = np.nonzero(is_used & (states.doubt[rows] & kernel.OUTSIDE == 0))
-        row = rows[place]
-        return OpenVisits(
-            row.astype(np.int32),
-            states.handle[row, slot],
-            states.visit[row, slot],
-            states.entered_ms[row, slot],
-        )
+        row, slot = self._in_use(rows)
+        is_inside = self.states.doubt[row, slot] & kernel.OUTSIDE == 0
+        row, slot = row[is_inside], slot[is_inside]
+        return OpenVisits(row.astype(np.int32), *self._columns(OpenVisits._fields[1:], row, slot))
+
+    def slots(self, rows: NDArray[np.integer]) -> Slots:
+        """All that `restore` needs of these rows, in the order given, then by handle."""
+        row, slot = self._in_use(rows)
+        return Slots(row.astype(np.int32), *self._columns(Slots._fields[1:], row, slot))
 
     def taken(self, rows: NDArray[np.integer]) -> "FenceState":
         """A copy of these vehicles, in this order."""
@@ -107,29 +133,36 @@ class FenceState:
         time_ms: NDArray[np.int64],
         lat_deg: NDArray[np.float64],
         lon_deg: NDArray[np.float64],
-        visits: OpenVisits,
+        known: Slots | OpenVisits,
     ) -> None:
-        """Continue where an earlier run was: vehicles of fresh rows, where they were last evaluated, and what they were inside.
+        """Continue where an earlier run was: vehicles of fresh rows, where they were last evaluated, and what was known of them.
 
-        What they were inside is beyond doubt. Visit ids go on above the highest restored one.
+        With open visits only, these are beyond doubt. Visit ids go on above the highest restored one.
         """
         self.ensure_rows(int(rows.max(initial=-1)) + 1)
-        order = np.lexsort((visits.handle, visits.row))
-        row, handle, visit, entered_ms = (column[order] for column in visits)
+        order = np.lexsort((known.handle, known.row))
+        row = known.row[order]
         _, first, counts = np.unique(row, return_index=True, return_counts=True)
         self.ensure_slots(int(counts.max(initial=0)))
         states = self.states
         slot = np.arange(len(row)) - np.repeat(first, counts)
-        states.handle[row, slot], states.visit[row, slot], states.entered_ms[row, slot] = (
-            handle,
-            visit,
-            entered_ms,
-        )
         states.doubt[row, slot] = 0
+        for name in known._fields[1:]:
+            getattr(states, name)[row, slot] = getattr(known, name)[order]
         states.used[row[first]] = counts
         states.is_known[rows] = True
         states.time_ms[rows], states.lat_deg[rows], states.lon_deg[rows] = time_ms, lat_deg, lon_deg
-        self.next_visit = max(self.next_visit, int(visit.max(initial=-1)) + 1)
+        self.next_visit = max(self.next_visit, int(known.visit.max(initial=-1)) + 1)
+
+    def _in_use(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Row and number of each slot in use of these rows."""
+        place, slot = np.nonzero(np.arange(self.states.handle.shape[1]) < self.states.used[rows][:, None])
+        return rows[place], slot
+
+    def _columns(
+        self, names: Iterable[str], row: NDArray[np.integer], slot: NDArray[np.integer]
+    ) -> Iterator[NDArray[Any]]:
+        return (getattr(self.states, name)[row, slot] for name in names)
 
     def _grow(self, rows: int, slots: int) -> None:
         grown = _states(rows, slots)
@@ -270,6 +303,9 @@ def _states(rows: int, slots: int) -> kernel.States:
         turn_ms=np.zeros((rows, slots), np.int64),
         turn_lat=np.zeros((rows, slots)),
         turn_lon=np.zeros((rows, slots)),
+        still_lat=np.zeros((rows, slots)),
+        still_lon=np.zeros((rows, slots)),
+        still_m=np.zeros((rows, slots)),
         is_known=np.zeros(rows, np.bool_),
         time_ms=np.zeros(rows, np.int64),
         lat_deg=np.zeros(rows),

@@ -30,7 +30,10 @@ FIRST_NEW = 2**62
 """Visits that a replay has begun are numbered from here on."""
 
 LEAST_FIXES = 16
-_SLOT_COLUMNS = ("handle", "visit", "entered_ms", "doubt", "turn_ms", "turn_lat", "turn_lon")
+_SLOT_COLUMNS = (
+    "handle", "visit", "entered_ms", "doubt", "turn_ms", "turn_lat", "turn_lon",
+    "still_lat", "still_lon", "still_m",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Replay:
 
 
 class LateFixes:
-    """What is kept of all vehicles: 32 bytes a fix and about 450 more a vehicle, of those only that have sent something.
+    """What is kept of all vehicles: 32 bytes a fix and about 650 more a vehicle, of those only that have sent something.
 
     Args:
         fixes_per_row: most fixes kept of one vehicle, 16 at the least.

@@ -6,8 +6,8 @@ fix of either shows it on the other side of the distance, at the moment at which
 latitude from its fix before, was that far from where the other one was last seen. Two that meet and part between their fixes were
 never near.
 
-Who is parked about the distance away is not to come near and go with every wobble of the receivers. The rule is that of
-`geo.fence_transitions`, with a the hypotenuse of both accuracies, and d what the pair's distance differs from the group's: a turn is
+Who is parked about the distance away is not to come near and go with every wobble of the receivers. With a the hypotenuse of both
+accuracies, and d what the pair's distance differs from the group's, a turn is
 proved by d > a, or by the second such fix in a row; if the pair has never been further than 3 a from the group's distance since it last
 turned, by d > 3 a. A member's first fix proves at once, and so does one where no accuracy is known.
 """

@@ -11,7 +11,7 @@ from geo.kernels.rings import ring_at
 
 
 @njit(cache=True, nogil=True)
-def _metres_per_degree(lat_deg: float) -> tuple[float, float]:
+def metres_per_degree(lat_deg: float) -> tuple[float, float]:
     """Towards the east and the north, from WGS 84's radii of curvature."""
     bend = 1.0 - E2 * math.sin(math.radians(lat_deg)) ** 2
     east = math.radians(A_M) / math.sqrt(bend)
@@ -30,7 +30,7 @@ def _reaches(ax: float, ay: float, bx: float, by: float, reach_m: float) -> bool
 @njit(cache=True, nogil=True)
 def _is_ring_within(shapes: Shapes, fence: int, lat: float, lon: float, reach_m: float) -> bool:
     rings, vertices = shapes.rings, shapes.vertices
-    east_m, north_m = _metres_per_degree(lat)
+    east_m, north_m = metres_per_degree(lat)
     wide, high = reach_m / east_m, reach_m / north_m
     first_ring, stop_ring = shapes.first_ring[fence], shapes.first_ring[fence + 1]
     first, stop = rings[first_ring], rings[stop_ring]
@@ -66,5 +66,5 @@ def is_boundary_within(shapes: Shapes, fence: int, lat: float, lon: float, dista
     if _is_ring_within(shapes, fence, lat, lon, distance_m):
         return True
     turned = lon - math.copysign(360.0, lon)
-    near_180 = 180.0 - abs(lon) <= distance_m / _metres_per_degree(lat)[0]
+    near_180 = 180.0 - abs(lon) <= distance_m / metres_per_degree(lat)[0]
     return bool(near_180 and _is_ring_within(shapes, fence, lat, turned, distance_m))

@@ -4,6 +4,7 @@ What is believed lags behind what a fix says when the fix's accuracy leaves it o
 Functions are inlined because passing them the many arrays of the states costs more than what they do.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from geo.kernels.borrowed import borrowed
 from geo.kernels.fence_cover import Shapes, with_room
 from geo.kernels.fence_crossing import crossing
-from geo.kernels.fence_distance import is_boundary_within
+from geo.kernels.fence_distance import is_boundary_within, metres_per_degree
+from geo.kernels.fence_handles import index_of
 from geo.kernels.geodesy import short_way
 
 ENTER, EXIT = 0, 1
@@ -25,11 +27,14 @@ EVENT_COLUMNS = 10
 
 # bits of a slot's doubt; 0 is inside beyond doubt
 OUTSIDE = 1  # believed to be outside; the slot is for what follows
-NEAR = 2  # not armed: near the boundary ever since the last change
+STILL = 2  # it may stand where its last change was proved
 PENDING = 4  # the last fix was on the other side and did not prove it
 
-ARMS_AT = 3.0
-"""So many times its accuracy from the boundary, a fix is on its side beyond doubt."""
+REACH = 3.0
+"""So many times its accuracy around a fix the vehicle is beyond doubt."""
+
+RARE = 1.5
+"""A fix that proved a change although the vehicle may have stood is one of the rare ones far off, or it has moved: its accuracy counts so many times."""
 
 
 class States(NamedTuple):
@@ -39,10 +44,13 @@ class States(NamedTuple):
     handle: NDArray[np.int32]  # [n, s] fences it is inside, or in doubt of, ascending
     visit: NDArray[np.int64]  # [n, s]
     entered_ms: NDArray[np.int64]  # [n, s]
-    doubt: NDArray[np.int8]  # [n, s] OUTSIDE | NEAR | PENDING
+    doubt: NDArray[np.int8]  # [n, s] OUTSIDE | STILL | PENDING
     turn_ms: NDArray[np.int64]  # [n, s] crossing of what is pending
     turn_lat: NDArray[np.float64]  # [n, s]
     turn_lon: NDArray[np.float64]  # [n, s]
+    still_lat: NDArray[np.float64]  # [n, s] where it may stand, when it is STILL
+    still_lon: NDArray[np.float64]  # [n, s]
+    still_m: NDArray[np.float64]  # [n, s] the accuracy of that, as it counts
     is_known: NDArray[np.bool_]  # [n] whether it was ever evaluated
     time_ms: NDArray[np.int64]  # [n] of the last evaluated fix
     lat_deg: NDArray[np.float64]  # [n]
@@ -50,7 +58,7 @@ class States(NamedTuple):
 
 
 class Fences(NamedTuple):
-    """Of a set: the geometry, and what `_index_of` needs."""
+    """Of a set: the geometry, and what `index_of` needs."""
 
     shapes: Shapes
     handles: NDArray[np.int32]
@@ -69,23 +77,40 @@ class Fix(NamedTuple):
     accuracy_m: float
 
 
-@njit(cache=True, nogil=True)
-def _index_of(handles: NDArray[np.int32], is_gone: NDArray[np.bool_], handle: int) -> int:
-    """Index of a handle in the set, -1 when it is not there; the first `is_gone.size` handles ascend, and the rest do."""
-    built = is_gone.size
-    index = np.searchsorted(handles[:built], handle)
-    if index < built and handles[index] == handle and not is_gone[index]:
-        return int(index)
-    index = built + np.searchsorted(handles[built:], handle)
-    return int(index) if index < handles.size and handles[index] == handle else -1
-
-
 @njit(cache=True, nogil=True, inline="always")
 def _is_near(fences: Fences, index: int, fix: Fix, times: float) -> bool:
     """Whether so many times its accuracy reach from a fix to the boundary; never when the accuracy is unknown."""
-    if index < 0 or not fix.accuracy_m > 0.0:
-        return False
-    return bool(is_boundary_within(fences.shapes, index, fix.lat, fix.lon, times * fix.accuracy_m))
+    reach_m = times * fix.accuracy_m
+    return bool(reach_m > 0.0 and is_boundary_within(fences.shapes, index, fix.lat, fix.lon, reach_m))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _let_move(states: States, row: int, lat: float, lon: float, accuracy_m: float) -> None:
+    """Takes STILL from the slots of a vehicle that has moved; of two places, one around the other, the inner one is kept."""
+    reach_m, east_m, north_m = (REACH * accuracy_m if accuracy_m > 0.0 else 0.0), 0.0, 0.0
+    for slot in range(states.used[row]):
+        if not states.doubt[row, slot] & STILL:
+            continue
+        if north_m == 0.0:
+            east_m, north_m = metres_per_degree(lat)
+        east = short_way(lon - states.still_lon[row, slot]) * east_m
+        north = (lat - states.still_lat[row, slot]) * north_m
+        apart_m, still_m = math.sqrt(east * east + north * north), REACH * states.still_m[row, slot]
+        if apart_m > still_m + reach_m:
+            states.doubt[row, slot] &= ~STILL
+        elif 0.0 < reach_m < still_m - apart_m:
+            states.still_lat[row, slot], states.still_lon[row, slot] = lat, lon
+            states.still_m[row, slot] = accuracy_m
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _stand(states: States, slot: int, fix: Fix) -> int:
+    """The doubt that is left when a fix has proved a change: the vehicle may stand there; none when the accuracy is unknown."""
+    if not fix.accuracy_m > 0.0:
+        return 0
+    states.still_lat[fix.row, slot], states.still_lon[fix.row, slot] = fix.lat, fix.lon
+    states.still_m[fix.row, slot] = fix.accuracy_m * (RARE if states.doubt[fix.row, slot] & STILL else 1.0)
+    return STILL
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -94,8 +119,8 @@ def _is_proved(states: States, fences: Fences, slot: int, index: int, fix: Fix) 
     doubt = states.doubt[fix.row, slot]
     if not states.is_known[fix.row]:
         return True
-    if doubt & NEAR:
-        return not _is_near(fences, index, fix, ARMS_AT)
+    if doubt & STILL:
+        return not _is_near(fences, index, fix, REACH)
     return doubt & PENDING != 0 or not _is_near(fences, index, fix, 1.0)
 
 
@@ -145,6 +170,10 @@ def _copy_slot(states: States, row: int, source: int, target: int) -> None:
     states.turn_ms[row, target] = states.turn_ms[row, source]
     states.turn_lat[row, target] = states.turn_lat[row, source]
     states.turn_lon[row, target] = states.turn_lon[row, source]
+    if states.doubt[row, source] & STILL:
+        states.still_lat[row, target] = states.still_lat[row, source]
+        states.still_lon[row, target] = states.still_lon[row, source]
+        states.still_m[row, target] = states.still_m[row, source]
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -156,16 +185,8 @@ def _leaves(states: States, fences: Fences, slot: int, index: int, fix: Fix) -> 
     if index >= 0 and not _is_proved(states, fences, slot, index, fix):
         states.doubt[row, slot] |= PENDING
         return False
-    states.doubt[row, slot] = OUTSIDE | (NEAR if _is_near(fences, index, fix, ARMS_AT) else 0)
+    states.doubt[row, slot] = OUTSIDE | (_stand(states, slot, fix) if index >= 0 else 0)
     return True
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _settle(states: States, fences: Fences, slot: int, index: int, fix: Fix) -> None:
-    """The fix is on the believed side: nothing is pending, and away from the boundary the slot is armed again."""
-    doubt = states.doubt[fix.row, slot]
-    is_near = doubt & NEAR and _is_near(fences, index, fix, ARMS_AT)
-    states.doubt[fix.row, slot] = (doubt & OUTSIDE) | (NEAR if is_near else 0)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -185,13 +206,13 @@ def _close_visits(
         while hit < hits.size and fences.handles[hits[hit]] < handle:
             hit += 1
         is_hit = hit < hits.size and fences.handles[hits[hit]] == handle
-        index = hits[hit] if is_hit else _index_of(fences.handles, fences.is_gone, handle)
+        index = hits[hit] if is_hit else index_of(fences.handles, fences.is_gone, handle)
         is_inside = doubt & OUTSIDE == 0
         was_hit = is_inside != (doubt & PENDING != 0)
         if fix.number < 0 and index >= 0 and was_hit == is_hit:
             pass  # the edit changed nothing for this vehicle
         elif is_inside == is_hit:
-            _settle(states, fences, slot, index, fix)
+            states.doubt[row, slot] = doubt & (OUTSIDE | STILL) if index >= 0 else OUTSIDE
         elif is_inside and _leaves(states, fences, slot, index, fix):
             _tell(states, slot, index, fix, EXIT, whole[n], places[n])
             n += 1
@@ -241,7 +262,7 @@ def _open_visits(
         if not _is_proved(states, fences, slot, index, fix):
             states.doubt[row, slot] |= PENDING
             continue
-        states.doubt[row, slot] = NEAR if _is_near(fences, index, fix, ARMS_AT) else 0
+        states.doubt[row, slot] = _stand(states, slot, fix)
         states.visit[row, slot], states.entered_ms[row, slot] = next_visit, states.turn_ms[row, slot]
         _tell(states, slot, index, fix, ENTER, whole[n], places[n])
         n += 1
@@ -253,11 +274,11 @@ def _open_visits(
 def _is_unchanged(
     states: States, row: int, handles: NDArray[np.int32], hits: NDArray[np.int32], start: int, stop: int
 ) -> bool:
-    """Whether a row is inside the hits beyond doubt, and in doubt of nothing."""
+    """Whether a row is believed inside its hits and nothing else, and has no slot for another side."""
     if states.used[row] != stop - start:
         return False
     for slot in range(stop - start):
-        if states.handle[row, slot] != handles[hits[start + slot]] or states.doubt[row, slot] != 0:
+        if states.handle[row, slot] != handles[hits[start + slot]] or states.doubt[row, slot] & ~STILL:
             return False
     return True
 
@@ -285,6 +306,7 @@ def find(
     n = 0
     for i in range(begin, rows.size):
         row, start, stop = rows[i], offsets[i], offsets[i + 1]
+        _let_move(states, row, lat_deg[i], lon_deg[i], accuracy_m[i])
         if not _is_unchanged(states, row, fences.handles, hits, start, stop):
             most = states.used[row] + stop - start
             if most > states.handle.shape[1]:
@@ -302,7 +324,7 @@ def find(
 def index_of_each(fences: Fences, wanted: NDArray[np.int32], index: NDArray[np.int32]) -> None:
     """Writes the index of each handle to `index`, int32 like `wanted`; -1 where the set has none."""
     for i in range(wanted.size):
-        index[i] = _index_of(fences.handles, fences.is_gone, wanted[i])
+        index[i] = index_of(fences.handles, fences.is_gone, wanted[i])
 
 
 @njit(cache=True, nogil=True)

@@ -44,6 +44,9 @@ def _copy_row(source: States, s: int, target: States, t: int) -> None:
         target.turn_ms[t, slot] = source.turn_ms[s, slot]
         target.turn_lat[t, slot] = source.turn_lat[s, slot]
         target.turn_lon[t, slot] = source.turn_lon[s, slot]
+        target.still_lat[t, slot] = source.still_lat[s, slot]
+        target.still_lon[t, slot] = source.still_lon[s, slot]
+        target.still_m[t, slot] = source.still_m[s, slot]
 
 
 @njit(cache=True, nogil=True)

@@ -103,7 +103,7 @@ class Run:
             store, self.state, self.rows, self.catalogue.id_of, interval_s, self.state.track.sequences
         )
 
-    def step(self, *fixes: tuple[str, str, int, float]):
+    def step(self, *fixes: tuple[str, str, int, float], accuracy_m: float = np.nan):
         """Of (fleet, vehicle, seq, lat), a second a sequence."""
         rows = [self.rows.row_of(fleet, vehicle) for fleet, vehicle, _, _ in fixes]
         self.state.ensure_rows(len(self.rows), self.rows.fleet_number)
@@ -114,6 +114,7 @@ class Run:
         columns["time_ms"] = NOW_MS + 1_000 * columns["seq"]
         columns["lat_deg"] = np.array([lat for *_, lat in fixes], float)
         columns["lon_deg"] = np.full(len(fixes), 10.0)
+        columns["accuracy_m"] = np.full(len(fixes), accuracy_m)
         return step(self.state, from_columns(columns.values()), self.catalogue.current, NOW_MS, LIMITS)
 
 
@@ -160,6 +161,46 @@ async def test_a_restart_tells_nothing_twice_and_says_what_the_fences_did_meanwh
     handle = int((left if change == "none" else resent).events.handle[0])
     assert (after.catalogue.fleet_of(handle), after.catalogue.id_of(handle)) == ("acme", "yard")
     assert after.state.fences.state.next_visit > visit
+
+
+class InMemory:
+    """A store of what was saved last."""
+
+    async def save(self, checkpoints: Checkpoints) -> list[int]:
+        self.saved = checkpoints
+        return []
+
+    async def read_all(self):
+        yield self.saved
+
+
+BESIDE, WELL_INSIDE = 50.0092, 50.0085  # 23 m outside of a kilometre around 50, 55 m inside
+
+
+@pytest.mark.parametrize("last", [BESIDE, WELL_INSIDE])
+async def test_what_is_in_doubt_goes_over_a_restart(last):
+    """A fix outside that proves nothing yet is no exit because the hub stops; the next one decides, and tells the crossing of before."""
+    runs, store, told = (Run(), Run()), InMemory(), []
+    for run in runs:
+        run.catalogue.put("acme", "yard", "Yard", Circle(50.0, 10.0, 1_000.0))
+        await run.catalogue.settled()
+    before, after = runs
+    loop = before.loop(store)
+    for seq, lat in enumerate((50.05, 50.0, WELL_INSIDE, BESIDE), 1):
+        result = before.step(("acme", "t", seq, lat), accuracy_m=30.0)
+        told += result.events.kind.tolist()
+        loop.on_step(result)
+    await loop.save_rest()
+    assert told == [0]
+    await restore_vehicles(store, after.state, after.rows, after.catalogue.handle_of)
+    assert not len(after.step(accuracy_m=30.0).events)
+    events = [run.step(("acme", "t", 5, last), accuracy_m=30.0).events for run in runs]
+    assert len(events[1]) == (last == BESIDE)
+    for name in ("kind", "cause", "visit", "time_ms", "lat_deg", "entered_ms", "fix_time_ms"):
+        assert getattr(events[0], name).tolist() == getattr(events[1], name).tolist()
+    if last == BESIDE:
+        assert (events[1].cause[0], events[1].fix_time_ms[0]) == (0, NOW_MS + 5_000)
+        assert NOW_MS + 3_000 < events[1].time_ms[0] < NOW_MS + 4_000
 
 
 class Away:

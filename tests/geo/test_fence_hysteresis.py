@@ -80,12 +80,23 @@ def test_a_fix_well_beyond_the_border_proves_at_once():
     ]  # it was outside from the first of those fixes on
 
 
-def test_far_on_its_side_a_vehicle_is_armed_again():
-    """After a fix further than three times the accuracy on the believed side, two in a row beyond the border are enough again."""
+def test_who_has_moved_since_the_last_change_needs_two_fixes_again():
+    """Further from the fix that proved the enter than three times both accuracies, it has moved; up to that it may stand there."""
     state, fence_set = FenceState(0), fence_set_of(EAST)
     told(state, fence_set, [(0, -100), (1000, 11)], 10)
-    assert not len(told(state, fence_set, [(2000, 29), (3000, -5), (4000, -5), (5000, 31), (6000, -5)], 10))
-    assert short(told(state, fence_set, [(7000, -5)], 10))[0] == (EXIT, pytest.approx(5861, abs=1), 7000)
+    assert not len(told(state, fence_set, [(2000, 31), (3000, -5), (4000, -5), (5000, 70), (6000, -5)], 10))
+    state, fence_set = FenceState(0), fence_set_of(EAST)
+    told(state, fence_set, [(0, -100), (1000, 11)], 10)
+    assert not len(told(state, fence_set, [(2000, 72), (3000, 5), (4000, -5)], 10))
+    assert short(told(state, fence_set, [(5000, -6)], 10)) == [(EXIT, 3500, 5000)]
+
+
+def test_a_more_exact_fix_about_the_same_place_shows_sooner_that_it_moved():
+    """Entered at an accuracy of 100 m, one of 5 m near there takes its place: 40 m further on the vehicle has moved."""
+    state, fence_set = FenceState(0), fence_set_of(EAST)
+    told(state, fence_set, [(0, -1000), (1000, 110)], 100)
+    assert not len(told(state, fence_set, [(2000, 60), (3000, 20), (4000, -2)], 5))
+    assert short(told(state, fence_set, [(5000, -4)], 5))[0][::2] == (EXIT, 5000)
 
 
 def test_a_fix_back_on_its_side_drops_what_was_pending():

@@ -177,11 +177,14 @@ class CheckpointLoop:
         )
 
     def _visits(self, rows: NDArray[np.int64]) -> list[str]:
-        inside: dict[int, list[tuple[str, int, int]]] = {}
-        visits = self._state.fences.state.open_visits(rows)
-        for row, handle, visit, entered_ms in zip(*(column.tolist() for column in visits), strict=True):
-            inside.setdefault(row, []).append((self._fence_id_of(handle), visit, entered_ms))
-        return [orjson.dumps(inside[row]).decode() if row in inside else NONE_OPEN for row in rows.tolist()]
+        known: dict[int, list[tuple[str | int | float, ...]]] = {}
+        slots = self._state.fences.state.slots(rows)
+        for row, handle, visit, entered_ms, doubt, *of_doubt in zip(
+            *(c.tolist() for c in slots), strict=True
+        ):
+            said = (doubt, *of_doubt) if doubt else ()
+            known.setdefault(row, []).append((self._fence_id_of(handle), visit, entered_ms, *said))
+        return [orjson.dumps(known[row]).decode() if row in known else NONE_OPEN for row in rows.tolist()]
 
     def _pairs(self, row: int) -> str:
         pairs = self._state.rules.pairs_of(row)

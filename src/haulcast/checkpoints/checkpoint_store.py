@@ -35,7 +35,8 @@ class Checkpoints:
     Attributes:
         fleet: the fleet of each.
         vehicle: its id.
-        visits: its open visits as JSON text, [[fence id, visit id, entered_ms], ...].
+        visits: its open visits as JSON text, [[fence id, visit id, entered_ms], ...]; where a side is in doubt, the columns of
+            `geo.fence_transitions.Slots` from `doubt` on follow, also of fences that it is believed outside of.
         pairs: the vehicles near it, for proximity rules, as JSON text, [[rule id, vehicle id, visit id, entered_ms, is told], ...].
         numbers: the columns of `NUMBERS`.
     """

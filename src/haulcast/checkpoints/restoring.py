@@ -7,12 +7,24 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from geo.fence_transitions import OpenVisits
+from geo.fence_transitions import Slots
 from geo.positions import COLUMNS, from_columns
 from haulcast.checkpoints.checkpoint_store import NONE_OPEN, Checkpoints, CheckpointStore
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.rules.near_watch import OpenPair
 from haulcast.tracking.step import HubState
+
+_WHOLE = {
+    "row": np.int32,
+    "handle": np.int32,
+    "doubt": np.int8,
+    "visit": np.int64,
+    "entered_ms": np.int64,
+    "turn_ms": np.int64,
+}
+_SLOT = np.dtype([(name, _WHOLE.get(name, np.float64)) for name in Slots._fields])
+_SETTLED = (0,) * (len(Slots._fields) - 2)
+"""What follows the fence of a visit; where the text is shorter, nothing is in doubt."""
 
 
 async def restore_vehicles(
@@ -57,23 +69,21 @@ def restore_portion(
     state.rules.restore(row, numbers["told_ms"])
     state.rules.restore_pairs(_pairs(portion, row, rows))
     state.ensure_rows(len(rows), rows.fleet_number)
-    visits = _visits(portion, row, handle_of)
+    known = _slots(portion, row, handle_of)
     state.fences.state.restore(
-        row, numbers["fence_time_ms"], numbers["fence_lat_deg"], numbers["fence_lon_deg"], visits
+        row, numbers["fence_time_ms"], numbers["fence_lat_deg"], numbers["fence_lon_deg"], known
     )
 
 
-def _visits(
-    portion: Checkpoints, rows: NDArray[np.int32], handle_of: Callable[[str, str], int]
-) -> OpenVisits:
+def _slots(portion: Checkpoints, rows: NDArray[np.int32], handle_of: Callable[[str, str], int]) -> Slots:
     found = [
-        (row, handle_of(fleet, fence_id), visit, entered_ms)
+        (row, handle_of(fleet, fence_id), *said, *_SETTLED[len(said) :])
         for row, fleet, text in zip(rows.tolist(), portion.fleet, portion.visits, strict=True)
         if text != NONE_OPEN
-        for fence_id, visit, entered_ms in orjson.loads(text)
+        for fence_id, *said in orjson.loads(text)
     ]
-    row, handle, visit, entered_ms = np.array(found, np.int64).reshape(-1, 4).T
-    return OpenVisits(row.astype(np.int32), handle.astype(np.int32), visit, entered_ms)
+    table = np.array(found, _SLOT)
+    return Slots(*(table[name] for name in Slots._fields))
 
 
 def _pairs(portion: Checkpoints, row: NDArray[np.int32], rows: VehicleRows) -> Iterator[OpenPair]:
