@@ -36,6 +36,7 @@ from haulcast.doors.socket_session import Admission, SocketSession
 from haulcast.doors.tokens import shared_secrets
 from haulcast.doors.wire import DEVICE_PATH, LIVE_PATH
 from haulcast.errors import StoreError
+from haulcast.events import reading
 from haulcast.fences import fence_api
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import fence_edits
@@ -72,6 +73,7 @@ from haulcast.vehicles.vehicle_edits import vehicle_edits
 from haulcast.vehicles.vehicle_registry import VehicleRegistry, vehicle_registry
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
 from haulcast.vehicles.vehicle_tags import VehicleTags
+from haulcast.webhooks.sending import webhook_sending
 
 log = structlog.get_logger("haulcast.hub")
 
@@ -123,10 +125,11 @@ class Hub:
             self._wire(registry)
             if self._history:
                 await stack.enter_async_context(writing(self._history))
+            self._webhooks = await stack.enter_async_context(webhook_sending(database, self.settings))
             self._counters = HubCounters(
                 loop=self._loop, state=self._state, inbox=self._inbox, rows=self._rows, sessions=self._sessions,
                 catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out, history=self._history,
-                checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions,
+                checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions, webhooks=self._webhooks,
             )  # fmt: skip
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
@@ -140,6 +143,7 @@ class Hub:
             await stack.enter_async_context(self._serving_http(listening, database, page_sockets))
             for chore in (
                 self._counters.summarise(self.settings.summary_interval_s),
+                reading.forgetting(database, self.settings.history_days, clock.epoch_ms),
                 *hub_chores.chores(self.settings, self._loop, self._state, self._sessions),
             ):
                 stack.callback(asyncio.create_task(chore).cancel)
@@ -368,6 +372,13 @@ class Hub:
         routes: list[BaseRoute] = [
             *status_api.routes(self._gate.verify, checks, spared, self._counters.status),
             *metrics_api.routes(self._gate.verify, self.settings.metrics_token, self._counters),
+            *reading.routes(  # before those of /v1/vehicles/{id} and /v1/fences/{id}
+                database,
+                self._gate.verify,
+                self._vehicle_edits.store.find,
+                self._fence_edits.store.find,
+                clock.epoch_ms,
+            ),
             *fence_api.routes(self._fence_edits, self._gate.verify),
             *rule_api.routes(self._rule_edits, self._gate.verify, self._catalogue.find_tags),
             *report_api.routes(  # before those of /v1/vehicles/{id}
@@ -379,6 +390,7 @@ class Hub:
                 clock.epoch_ms,
             ),
             *vehicle_api.routes(self._vehicle_edits, self._gate.verify, self._position_of, self._forget),
+            *self._webhooks.routes(self._gate.verify),
             *phone_id_api.routes(phone_ids, self._gate.verify),
             *phone_api.routes(*phones),
             *self._gate.routes(),

@@ -24,6 +24,7 @@ from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.rules.rule_book import RuleBook
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState
+from haulcast.webhooks.sending import WebhookSending
 
 SUMMED = ("ticks", "fixes", "accepted", "late", "refused", "fence_events", "bad_frames")
 
@@ -47,6 +48,7 @@ class HubCounters:
     gate: Gate
     submissions: Submissions
     history: HistoryWriter | None
+    webhooks: WebhookSending
     sockets: list[OpenSockets] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class HubCounters:
             "checkpoints": self.checkpoints.counters,
             "database": self.database.counters,
             "history": self.history.counters if self.history else None,
+            "webhooks": self.webhooks.counters,
         }
 
     def _closes(self) -> dict[str, int]:
@@ -97,6 +100,7 @@ class HubCounters:
             "fan_out_delays": freshness.fan_out_delays,
             "step_durations": counters.step_durations,
             "batch_sizes": counters.batch_sizes,
+            "webhook_delays": self.webhooks.delays,
         }
 
     async def summarise(self, interval_s: float) -> None:

@@ -186,6 +186,10 @@ class Settings:
     )
     staff_requests_burst: int = _setting(2_000, "and at once", least=1, most=10_000_000)
     audit_days: int = _setting(365, "how long the audit log is kept", least=1, most=36_500)
+    webhook_private_networks: str = _setting(
+        "",
+        "networks that webhooks may reach though they are not public, also by plain http, separated by commas; empty: none",
+    )
 
     future_ms: int = _setting(60_000, "a fix further ahead of our clock is refused", least=0, most=86_400_000)
     late_ms: int = _setting(

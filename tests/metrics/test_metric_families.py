@@ -27,6 +27,7 @@ WHOLE = {
     "doors": {"connections": 1, "turned_away": 2, "rate_limited": 3, "audit_dropped": 4},
     "checkpoints": {"saved": 1, "waiting": 2},
     "database": {"connections": {"used": 1, "idle": 2}, "most": 10},
+    "webhooks": {"known": 2, "sending": 1, "delivered": 9, "failed": 1, "dead": 0, "gone": 0, "backlog": 4},
     "history": {
         "stored": 7, "repeated": 1, "unstorable": 0, "dropped": 0, "resends": 0, "errors": 2, "buffered": 5,
         "buffered_bytes": 400, "store_lag_ms": 1_250, "store_away": True,

@@ -91,6 +91,12 @@ ROWS: Final = (
         label="state",
     ),
     Row("database.most", GAUGE, "haulcast_database_connections_max", "The most there may be."),
+    Row("webhooks.known", GAUGE, "haulcast_webhooks", "Webhooks, those that are paused among them."),
+    Row("webhooks.delivered", COUNTER, "haulcast_webhook_deliveries", "Events that a webhook's receiver took."),
+    Row("webhooks.failed", COUNTER, "haulcast_webhook_failures", "Attempts that failed."),
+    Row("webhooks.dead", COUNTER, "haulcast_webhook_dead_letters", "Deliveries that were given up."),
+    Row("webhooks.gone", COUNTER, "haulcast_webhooks_gone", "Webhooks that were paused because their receiver is gone."),
+    Row("webhooks.backlog", GAUGE, "haulcast_webhook_backlog", "Deliveries still to be made, counted some seconds ago."),
     # the history; absent while nothing is stored
     Row("history.stored", COUNTER, "haulcast_fixes_stored", "Fixes stored."),
     Row("history.repeated", COUNTER, "haulcast_fixes_repeated", "Fixes that were stored before already."),
@@ -127,6 +133,9 @@ HISTOGRAMS: Final = {
         "haulcast_step_duration_seconds", "Of a step with decoding before and listeners after it.", "seconds",
     ),
     "batch_sizes": ("haulcast_batch_fixes", "Fixes of a step.", ""),
+    "webhook_delays": (
+        "haulcast_webhook_delay_seconds", "From an event's own time until a webhook's receiver had taken it.", "seconds",
+    ),
 }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from geo.positions import PositionBatch
 from geo.stay_points import DRIVING, IDLING, STILL, Legs
+from haulcast.doors.time_fields import EPOCH
 from haulcast.reports.fix_documents import fix_documents
-from haulcast.reports.report_fields import EPOCH
 
 
 def day_borders(first: date, days: int, zone: ZoneInfo) -> NDArray[np.int64]:

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from geo.positions import PositionBatch
-from haulcast.reports.report_fields import iso_texts, known_or_none
+from haulcast.doors.time_fields import iso_texts
+from haulcast.reports.report_fields import known_or_none
 
 _TIMES = ("time_ms", "received_ms")
 _NUMBERS = {

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from geo.positions import PositionBatch
+from haulcast.doors.time_fields import LEAST_MS, MOST_MS, Span
 from haulcast.errors import NotFoundError
 from haulcast.history.history_store import FixKey, HistoryPage, HistoryStore
-from haulcast.reports.report_fields import LEAST_MS, MOST_MS, Span
 
 PORTION = 1_000  # fixes; some milliseconds of work each, on the loop and in the thread
 READS_AT_ONCE = 4  # the others wait, and the database has connections left for who writes

@@ -6,7 +6,7 @@ import numpy as np
 
 from geo.stay_points import STILL
 from geo.trips import Part
-from haulcast.reports.report_fields import time_member
+from haulcast.doors.time_fields import time_member
 
 
 def part_document(part: Part, *, iso: bool) -> dict[str, Any]:

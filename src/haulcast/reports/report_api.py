@@ -17,6 +17,7 @@ from geo.track_thinning import MOST_TOLERANCE_M
 from haulcast.doors.http_access import READERS, Verify, admitted
 from haulcast.doors.http_routes import resource
 from haulcast.doors.request_fields import MOST_PAGE, checked_id, page_asked_for
+from haulcast.doors.time_fields import Span, limit_asked_for, span_asked_for, wants_iso
 from haulcast.errors import NotFoundError, RequestError
 from haulcast.history.history_store import HistoryStore
 from haulcast.positions.last_positions import LastPositions
@@ -28,14 +29,10 @@ from haulcast.reports.history_reader import FindVehicle, HistoryReader
 from haulcast.reports.latest_positions import LatestPositions
 from haulcast.reports.part_documents import part_document
 from haulcast.reports.report_fields import (
-    Span,
     dates_asked_for,
     key_asked_for,
-    limit_asked_for,
     next_link,
     number_asked_for,
-    span_asked_for,
-    wants_iso,
     zone_asked_for,
 )
 from haulcast.reports.stay_reports import days_report, parts_page

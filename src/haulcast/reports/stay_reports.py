@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 from geo.positions import PositionBatch
 from geo.stay_points import StayLimits, StayScan
 from geo.trips import Part, Parts
+from haulcast.doors.time_fields import LEAST_MS, MOST_MS, Span
 from haulcast.history.history_store import DAY_MS, FixKey
 from haulcast.reports.day_totals import DayTotals, day_borders
 from haulcast.reports.history_reader import HistoryReader
-from haulcast.reports.report_fields import LEAST_MS, MOST_MS, Span, up_to
+from haulcast.reports.report_fields import up_to
 from haulcast.reports.thinned_pages import key_of
 
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from geo.positions import PositionBatch, concatenate, position_batch
 from geo.track_thinning import thinned
+from haulcast.doors.time_fields import Span
 from haulcast.history.history_store import FixKey, HistoryPage
 from haulcast.reports.history_reader import PORTION, HistoryReader
-from haulcast.reports.report_fields import Span, up_to
+from haulcast.reports.report_fields import up_to
 
 MOST_READ = 100_000
 """Fixes that are read for one page; one with fewer than its limit has a next one all the same."""

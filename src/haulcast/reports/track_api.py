@@ -10,9 +10,10 @@ from starlette.responses import Response, StreamingResponse
 from geo.positions import PositionBatch
 from geo.track_thinning import MOST_TOLERANCE_M
 from haulcast.doors.problems import problem_response
+from haulcast.doors.time_fields import Span, wants_iso
 from haulcast.errors import RequestError
 from haulcast.reports.history_reader import HistoryReader
-from haulcast.reports.report_fields import Span, number_asked_for, wants_iso
+from haulcast.reports.report_fields import number_asked_for
 from haulcast.reports.track_csv import CsvTrack
 from haulcast.reports.track_encoders import TrackEncoder
 from haulcast.reports.track_features import GeojsonTrack, MovingFeaturesTrack

@@ -5,7 +5,8 @@ import io
 
 import numpy as np
 
-from haulcast.reports.report_fields import iso_texts, known_or_none
+from haulcast.doors.time_fields import iso_texts
+from haulcast.reports.report_fields import known_or_none
 from haulcast.reports.track_pieces import TrackPiece
 
 COLUMNS = (

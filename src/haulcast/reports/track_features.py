@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from geo.positions import COLUMNS, PositionBatch, concatenate, from_columns, position_batch
-from haulcast.reports.report_fields import iso_texts
+from haulcast.doors.time_fields import iso_texts
 from haulcast.reports.track_pieces import TrackPiece
 
 _MOTION = ("speed_mps", "heading_deg", "accuracy_m")

@@ -3,7 +3,7 @@
 import math
 from xml.sax.saxutils import escape
 
-from haulcast.reports.report_fields import iso_texts
+from haulcast.doors.time_fields import iso_texts
 from haulcast.reports.track_pieces import TrackPiece
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
