@@ -16,6 +16,7 @@ COMMANDS = {
     "replay": "send a recorded day to a hub, each vehicle over its own socket",
     "simulate": "send a simulated fleet to a hub",
     "watch": "watch a fleet in the terminal",
+    "playback": "watch a fleet's past in the terminal",
 }
 
 

@@ -50,6 +50,7 @@ from haulcast.hub_counters import HubCounters
 from haulcast.hub_kernels import warm_up
 from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
+from haulcast.live_map.playbacks import Playbacks
 from haulcast.metrics import metrics_api
 from haulcast.phones import phone_api, phone_id_api
 from haulcast.phones.osmand_port import OsmandPort
@@ -96,6 +97,7 @@ class Hub:
         self._inbox = Inbox(settings.inbox_bytes)
         self._lossy_ticks: deque[int] = deque(maxlen=LOSSY_TICKS)
         self._history_store: HistoryStore | None = None
+        self._playbacks: Playbacks | None = None
         self._is_warm = False
 
     @contextlib.asynccontextmanager
@@ -218,6 +220,8 @@ class Hub:
             return None
         chore = asyncio.create_task(keep_days(store, self.settings.history_days, clock.epoch_ms))
         stack.callback(chore.cancel)
+        self._playbacks = Playbacks(store, self.settings, count=self._gate.count)
+        stack.push_async_callback(self._playbacks.stop)
         return HistoryWriter(
             store, self._state.track,
             buffer_bytes=self.settings.history_buffer_bytes, commit_s=self.settings.history_commit_ms / 1000,
@@ -284,7 +288,7 @@ class Hub:
         return self._sessions.session_factory(admission)
 
     def _live_session(self, admission: Admission) -> SocketSession:
-        return LiveSession(self._fan_out, self.settings, admission)
+        return LiveSession(self._fan_out, self.settings, admission, self._playbacks)
 
     def _fence_facts(self, handle: int) -> tuple[str, str, Collection[str]]:
         return (

@@ -223,6 +223,18 @@ class Settings:
     view_rate_hz: float = _setting(50.0, "highest rate a subscriber gets", least=0.1, most=1000)
     cluster_rate_hz: float = _setting(2.0, "highest rate of aggregates", least=0.05, most=50)
     event_log: int = _setting(100_000, "fence events kept per fleet for resume", least=1, most=10_000_000)
+    playbacks: int = _setting(
+        16, "histories that are played on live sockets at once; 0: none", least=0, most=10_000
+    )
+    playbacks_per_token: int = _setting(
+        4, "and of one token; all who use a share link have one", least=1, most=10_000
+    )
+    playback_look_back_s: float = _setting(
+        7 * 86_400.0,
+        "a vehicle whose last fix before the moment that is played is older is shown nowhere",
+        least=60,
+        most=366 * 86_400,
+    )
     send_buffer_bytes: int = _setting(
         262_144, "a subscriber with more waiting gets nothing until it has read", least=4096, most=2**30
     )

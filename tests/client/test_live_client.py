@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 from small_hub import small_hub, token
+from waiting import wait_until
 
-from haulcast.client import Clusters, Connection, Event, EventGap, LiveClient, LiveError, Positions
+from haulcast.client import (
+    Clusters,
+    Connection,
+    Event,
+    EventGap,
+    LiveClient,
+    LiveError,
+    PlaybackTime,
+    Positions,
+)
 from haulcast.doors import wire
 from haulcast.errors import ForbiddenError
 
@@ -324,3 +334,48 @@ async def test_a_slow_reader_slows_the_socket_and_loses_no_event() -> None:
         assert (await until(client, Event)).offset == 1
         await asyncio.sleep(0.1)
         assert [(await until(client, Event)).offset for _ in range(2999)] == list(range(2, 3001))
+
+
+async def test_a_playback_goes_on_after_a_reconnect_where_it_was(wire_schema: Any) -> None:
+    """All that is asked is by the protocol; after a reconnect comes the playback, of the moment last told; never a view of the present."""
+    asked: list[list[dict[str, Any]]] = []
+
+    async def live(socket: Any) -> None:
+        asked.append([])
+        await socket.send(welcome())
+        async for message in socket:
+            asked[-1].append(json.loads(message))
+            wire_schema("fromLive").validate(asked[-1][-1])
+            if asked[-1][-1].get("speed") == 10:
+                clock = {"type": "playback", "time_ms": 5_000, "speed": 10.0, "state": "playing"}
+                await socket.send(json.dumps(clock))
+                await socket.send(json.dumps({**clock, "time_ms": 9_000, "state": "waiting"}))
+                if len(asked) == 1:
+                    await socket.close(4000)
+
+    async with small_hub(live=live) as hub, LiveClient(hub.url, viewer, **QUICK) as client:
+        for steer in (client.live, lambda: client.seek(1), lambda: client.set_speed(1)):
+            with pytest.raises(RuntimeError):
+                steer()
+        with pytest.raises(ValueError, match="bbox"):
+            client.playback(1_000)
+        await until(client, Connection)
+        client.playback(1_000, until_ms=9_000, speed=2, bbox=VIEW, vehicles=["a"])
+        client.seek(99_000)
+        client.move(VIEW, zoom=9)
+        client.set_speed(10)
+        assert await until(client, PlaybackTime) == PlaybackTime(5_000, 10.0, "playing")
+        while not (await until(client, Connection)).is_up:
+            pass
+        await until(client, PlaybackTime)
+        view = {"bbox": list(VIEW), "zoom": 9, "vehicles": ["a"]}
+        again = {"type": "playback", "at_ms": 5_000, "until_ms": 9_000, "speed": 10, **view}
+        assert asked[1] == [{"type": "resume", "epoch": "e1", "offset": 0}, again]
+        client.live()
+        client.playback(2_000)
+        client.live()
+        await wait_until(lambda: len(asked[1]) == 5)
+        played = {"type": "playback", "at_ms": 2_000, "speed": 1.0}
+        assert asked[1][2:] == [{"type": "subscribe", **view}, played, {"type": "live"}]
+        with pytest.raises(RuntimeError):
+            client.live()

@@ -5,7 +5,7 @@ from math import nan
 
 from rich.console import Console
 
-from haulcast.client import Cluster, Connection, Event, LiveClient, Vehicle
+from haulcast.client import Cluster, Connection, Event, LiveClient, PlaybackTime, Vehicle
 from haulcast.commands.watch import Seen, lines_of, table_of
 
 
@@ -69,3 +69,14 @@ def test_an_event_of_a_rule_is_a_line_with_its_rule_and_the_other_vehicle() -> N
     live.vehicles["new"] = Vehicle(11_000, 37.5, -122.5, nan, nan)
     seen.note(said)
     assert "near mid" in shown(live, seen)
+
+
+def test_what_is_played_says_which_moment_it_is() -> None:
+    """The caption has the moment, state and speed, and the line of a pipe too; without a connection it says that instead."""
+    live, seen, played = LiveClient("ws://nowhere", "token"), Seen(), PlaybackTime(0, 60.0, "playing")
+    seen.note(Connection(True))
+    seen.note(played)
+    assert "1970-01-01T00:00:00.000+00:00, playing at speed 60: 0 vehicles" in shown(live, seen)
+    assert lines_of(played) == ["time\t1970-01-01T00:00:00.000+00:00\t60\tplaying"]
+    seen.note(Connection(False, "4000"))
+    assert "reconnecting (4000)" in shown(live, seen)

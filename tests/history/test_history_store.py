@@ -14,7 +14,7 @@ from geo.positions import position_batch
 from haulcast.database.pool import Database, open_database
 from haulcast.errors import RefusedFixesError, StoreError
 from haulcast.history.history_days import HistoryDays, day_table
-from haulcast.history.history_store import HistoryStore
+from haulcast.history.history_store import FleetFixes, HistoryStore
 from haulcast.history.history_store_influx import InfluxHistoryStore, influx_history
 from haulcast.history.history_store_memory import MemoryHistoryStore
 from haulcast.history.history_store_postgres import PostgresHistoryStore
@@ -163,6 +163,75 @@ async def test_writers_at_once_store_each_fix_once(store):
     assert sum(map(len, found)) == len(distinct)
 
 
+def fleet_contents(found: FleetFixes) -> list[tuple]:
+    """Each fix with its vehicle, in the order given."""
+    named = [found.vehicles[row] for row in found.fixes.row.tolist()]
+    assert len(set(found.vehicles)) == len(found.vehicles) == len(set(named))
+    return list(zip(named, contents(found.fixes), strict=True))
+
+
+def wanted_of(keys: list[tuple[int, int, int]], vehicles: set[str] | None = None) -> list[tuple]:
+    """What a store has to give of acme's fixes with these keys, in order of time and each vehicle's sequence."""
+    mine = [key for key in keys if key[0] < 100 and (vehicles is None or f"v{key[0]}" in vehicles)]
+    ordered = sorted(set(mine), key=lambda key: (key[2], key[1], key[0]))
+    return [(f"v{key[0]}", contents(fixes_of(key))[0]) for key in ordered]
+
+
+def by_vehicle(found: list[tuple]) -> dict[str, list[tuple]]:
+    """The fixes of each vehicle, in the order given."""
+    return {name: [fix for owner, fix in found if owner == name] for name, _ in found}
+
+
+FLEET_KEYS = [
+    (row, seq, NOON_MS + seq * DAY_MS // 9 - row * 1000) for row in (0, 1, 2, 100, 101) for seq in range(20)
+] + [(row, 90 + seq, NOON_MS + 5) for row in (0, 1) for seq in range(3)]  # fmt: skip
+
+
+@pytest.mark.parametrize("vehicles", [None, {"v0"}, {"v2", "v1", "nobody", "a\x00"}, set()])
+async def test_a_span_of_a_fleet_is_all_of_its_fixes_in_order_of_time(store, vehicles):
+    """Across days, of the vehicles that are asked for, none of another fleet's; from `begin_ms` up to `end_ms`, excluded."""
+    await store.write(fixes_of(*FLEET_KEYS, attributes={3: b"{}"}))
+    begin_ms, end_ms = NOON_MS - 1000, FLEET_KEYS[13][2]
+    found = await store.read_span("acme", vehicles, begin_ms, end_ms, 1_000)
+    keys = [key for key in FLEET_KEYS if begin_ms <= key[2] < end_ms]
+    assert found.end_ms == end_ms
+    assert not found.fixes.attributes
+    assert (np.diff(found.fixes.time_ms) >= 0).all()
+    assert by_vehicle(fleet_contents(found)) == by_vehicle(wanted_of(keys, vehicles))
+    for nothing in (("acme", None, end_ms, end_ms), ("nobody", None, begin_ms, end_ms)):
+        assert len((await store.read_span(*nothing, 10)).fixes) == 0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 65, 66, 67])
+async def test_a_span_that_is_cut_goes_on_where_it_was_cut(store, limit):
+    """Answer after answer gives every fix once, whatever the limit; fixes of one millisecond stay together."""
+    await store.write(fixes_of(*FLEET_KEYS))
+    begin_ms, end_ms = EVER
+    seen: list[tuple] = []
+    while begin_ms < end_ms:
+        found = await store.read_span("acme", None, begin_ms, end_ms, limit)
+        assert begin_ms < found.end_ms <= end_ms
+        assert found.end_ms == end_ms or len(found.fixes) >= limit
+        assert len(found.fixes) <= limit + 6  # six share a moment
+        seen += fleet_contents(found)
+        begin_ms = found.end_ms
+    assert by_vehicle(seen) == by_vehicle(wanted_of(FLEET_KEYS))
+
+
+async def test_the_newest_of_each_vehicle_in_a_span(store):
+    """For each end that makes a difference: by time, then sequence; vehicles without a fix in the span are left out."""
+    await store.write(fixes_of(*FLEET_KEYS))
+    for end_ms in sorted({key[2] + more for key in FLEET_KEYS[::5] + FLEET_KEYS[-2:] for more in (0, 1)}):
+        begin_ms = end_ms - DAY_MS // 10
+        for vehicles in (None, {"v0", "v1"}):
+            keys = [key for key in FLEET_KEYS if begin_ms <= key[2] < end_ms]
+            newest = {name: fixes[-1:] for name, fixes in by_vehicle(wanted_of(keys, vehicles)).items()}
+            found = await store.latest_before("acme", vehicles, begin_ms, end_ms)
+            assert by_vehicle(fleet_contents(found)) == newest
+            assert (np.diff(found.fixes.time_ms) >= 0).all()
+            assert found.end_ms == end_ms
+
+
 async def test_days_are_dropped_whole(store):
     """Days that were over are gone, for all fleets; today stays, and a day that was dropped can be written again."""
     keys = [(0, day, NOON_MS + day * DAY_MS) for day in range(5)] + [(100, 0, NOON_MS)]
@@ -287,6 +356,8 @@ async def test_a_database_that_is_gone_is_a_store_error(system_postgres, names):
             lambda: store.prepare(NOON_MS + DAY_MS),
             lambda: store.drop_before(NOON_MS),
             lambda: store.purge("acme", "v0"),
+            lambda: store.read_span("acme", None, *EVER, 10),
+            lambda: store.latest_before("acme", None, *EVER),
         ]
         for call in calls:
             with pytest.raises(StoreError):

@@ -86,7 +86,7 @@ class FakeLink:
 class MapClient:
     """Applies frames as docs/protocol.md says, checking each; reads them when told to."""
 
-    def __init__(self, hub, fleet, *, is_binary=False, limit_bytes=1 << 30, unknown=()):
+    def __init__(self, hub, fleet, *, is_binary=False, limit_bytes=1 << 30, unknown=(), vehicles=None):
         self.hub, self.fleet, self.is_binary = hub, fleet, is_binary
         self.kind, self.resolution = None, 0
         self.held, self.names, self.events, self.said = {}, {}, [], []
@@ -95,9 +95,12 @@ class MapClient:
         self.link = FakeLink(limit_bytes, on_send=lambda: self.view, clock=hub.clock)
         subprotocol = wire.BINARY_SUBPROTOCOL if is_binary else wire.JSON_SUBPROTOCOL
         admission = Admission(
-            wire.LIVE_PATH, Claims(fleet, "viewer"), None if unknown else subprotocol, tuple(unknown)
+            wire.LIVE_PATH,
+            Claims(fleet, "viewer", vehicles=vehicles),
+            None if unknown else subprotocol,
+            tuple(unknown),
         )
-        self.session = self.link.session = LiveSession(hub.fan_out, hub.settings, admission)
+        self.session = self.link.session = LiveSession(hub.fan_out, hub.settings, admission, hub.playbacks)
         self.session.opened(self.link)
 
     def say(self, **command):
@@ -239,6 +242,7 @@ class MapHub:
     def __init__(self, **settings):
         self.clock = Clock()
         self.device_delay_ms = 0
+        self.playbacks = None
         self.settings = Settings(**settings)
         self.rows, self.positions = VehicleRows(), LastPositions()
         self.fan_out = FanOut(

@@ -24,6 +24,7 @@ from haulcast.client.live_updates import (
     EventGap,
     LiveError,
     LiveUpdate,
+    PlaybackTime,
     Positions,
 )
 from haulcast.client.live_view import Cluster, Vehicle
@@ -40,6 +41,7 @@ __all__ = [
     "LiveClient",
     "LiveError",
     "LiveUpdate",
+    "PlaybackTime",
     "Positions",
     "Reject",
     "Vehicle",

@@ -24,6 +24,7 @@ from haulcast.client.live_updates import (
     EventGap,
     LiveError,
     LiveUpdate,
+    PlaybackTime,
     Positions,
 )
 from haulcast.client.live_view import Cluster, LiveView, Vehicle
@@ -64,6 +65,8 @@ class LiveClient(Talk):
         self._view = LiveView()
         self._position = resume_from
         self._subscription: dict[str, Any] | None = None
+        self._playback: dict[str, Any] | None = None
+        self._is_subscribed = False  # on this connection, so that `live` can go back to it
         self._commands: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._updates: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(QUEUED_UPDATES)
         self._task: asyncio.Task[None] | None = None
@@ -116,8 +119,86 @@ class LiveClient(Talk):
             wanted["rate_hz"] = rate_hz
         if vehicles is not None:
             wanted["vehicles"] = list(vehicles)
-        self._subscription = wanted
+        self._subscription, self._playback, self._is_subscribed = wanted, None, True
         self._command(wanted)
+
+    def playback(
+        self,
+        at_ms: int,
+        *,
+        until_ms: int | None = None,
+        speed: float = 1.0,
+        bbox: Bbox | None = None,
+        zoom: float | None = None,
+        rate_hz: float | None = None,
+        vehicles: Sequence[str] | None = None,
+    ) -> None:
+        """Watch the history from a moment on, in place of what is watched; after a reconnect it goes on where it was.
+
+        Args:
+            at_ms: the first moment, ms since 1970.
+            until_ms: the last one; None: until now.
+            speed: history's time over real time, 0 (pause) or 0.1 to 3,600.
+            bbox: as in `subscribe`; what is None is as it was subscribed.
+            zoom: likewise.
+            rate_hz: likewise.
+            vehicles: likewise.
+
+        Raises:
+            ValueError: there is neither a `bbox` nor a subscription.
+        """
+        if bbox is None and self._subscription is None:
+            raise ValueError("bbox is missing, and there is no subscription; give one")
+        given = {
+            "until_ms": until_ms,
+            "bbox": None if bbox is None else list(bbox),
+            "zoom": zoom,
+            "rate_hz": rate_hz,
+            "vehicles": None if vehicles is None else list(vehicles),
+        }
+        known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        self._playback = {"type": "playback", "at_ms": at_ms, "speed": speed, **known}
+        view = {name: value for name, value in known.items() if name != "until_ms"}
+        if self._subscription is None:  # the hub sees it the same way
+            self._subscription = {"type": "subscribe", **view}
+        else:
+            where = {name: value for name, value in view.items() if name in {"bbox", "zoom"}}
+            self._subscription = {**self._subscription, **where}
+        self._command(self._playback)
+
+    def seek(self, at_ms: int) -> None:
+        """Go on from another moment.
+
+        Raises:
+            RuntimeError: nothing is played.
+        """
+        self._steer("seek_ms", at_ms)
+        played = self._playback or {}
+        self._playback = {**played, "at_ms": min(at_ms, played.get("until_ms", at_ms))}
+
+    def set_speed(self, speed: float) -> None:
+        """Play faster or slower; 0: pause.
+
+        Raises:
+            RuntimeError: nothing is played.
+        """
+        self._steer("speed", speed)
+        self._playback = {**(self._playback or {}), "speed": speed}
+
+    def live(self) -> None:
+        """Back to what happens now, with the subscription from before at the box and zoom that are shown.
+
+        Raises:
+            RuntimeError: nothing is played.
+        """
+        if self._playback is None:
+            raise RuntimeError("nothing is played")
+        self._playback = None
+        if self._is_subscribed:
+            self._command({"type": "live"})
+        elif self._subscription is not None:
+            self._is_subscribed = True
+            self._command(self._subscription)
 
     def move(self, bbox: Bbox, *, zoom: float | None = None) -> None:
         """Look elsewhere with the same subscription.
@@ -131,11 +212,14 @@ class LiveClient(Talk):
         if zoom is not None:
             where["zoom"] = zoom
         self._subscription = {**self._subscription, **where}
+        if self._playback is not None:
+            self._playback = {**self._playback, **where}
         self._command({"type": "move", **where})
 
     def unsubscribe(self) -> None:
         """Watch nothing; the connection stays."""
-        self._subscription = None
+        self._subscription = self._playback = None
+        self._is_subscribed = False
         self._command({"type": "unsubscribe"})
 
     def __aiter__(self) -> AsyncIterator[LiveUpdate]:
@@ -176,7 +260,12 @@ class LiveClient(Talk):
             self._command(
                 {"type": "resume", "epoch": self._position[0], "offset": self._position[1]}, now=True
             )
-        if self._subscription is not None:
+        self._is_subscribed = self._playback is None and self._subscription is not None
+        if self._playback is not None:
+            # with all of the view, for a subscription would show the present first
+            seen = {name: value for name, value in (self._subscription or {}).items() if name != "events"}
+            self._command({**seen, **self._playback}, now=True)
+        elif self._subscription is not None:
             self._command(self._subscription, now=True)
         self._is_up = True
         await self._updates.put(Connection(True))
@@ -206,6 +295,11 @@ class LiveClient(Talk):
             if update is not None:
                 await self._updates.put(update)
 
+    def _steer(self, name: str, value: float) -> None:
+        if self._playback is None:
+            raise RuntimeError("nothing is played; call playback first")
+        self._command({"type": "playback", name: value})
+
     def _command(self, command: dict[str, Any], *, now: bool = False) -> None:
         if self._is_up or now:
             self._commands.put_nowait(command)
@@ -223,7 +317,15 @@ class LiveClient(Talk):
                 return self._resumed(said)
             case "error":
                 return LiveError(said["code"], said.get("reason", ""), said.get("field"))
+            case "playback":
+                return self._played(said)
         return None
+
+    def _played(self, said: dict[str, Any]) -> PlaybackTime:
+        # of a moment that is being looked for, and of a playback that is over, there is nothing to go on from
+        if self._playback is not None and said["state"] in {"playing", "paused", "ended"}:
+            self._playback = {**self._playback, "at_ms": said["time_ms"]}
+        return PlaybackTime(said["time_ms"], said["speed"], said["state"])
 
     def _event(self, said: dict[str, Any]) -> Event | None:
         epoch, last = self._position or ("", -1)

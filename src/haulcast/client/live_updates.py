@@ -92,4 +92,13 @@ class LiveError:
     field: str | None = None
 
 
-LiveUpdate = Connection | Positions | Clusters | Event | EventGap | LiveError
+@dataclass(frozen=True, slots=True)
+class PlaybackTime:
+    """Which moment of the history is shown; until `stopped` everything else that comes is of the past too."""
+
+    time_ms: int
+    speed: float
+    state: str  # waiting, playing, paused, ended, stopped
+
+
+LiveUpdate = Connection | Positions | Clusters | Event | EventGap | LiveError | PlaybackTime

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import math
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -20,6 +21,7 @@ from haulcast.client import (
     LiveClient,
     LiveError,
     LiveUpdate,
+    PlaybackTime,
     Positions,
 )
 from haulcast.clock import epoch_ms
@@ -33,6 +35,12 @@ WHOLE_WORLD = (-180.0, -90.0, 180.0, 90.0)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to watch."""
+    add_view_arguments(parser)
+    add_access_arguments(parser)
+
+
+def add_view_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--bbox`, `--zoom` and `--token`."""
     parser.add_argument(
         "--bbox", metavar="W,S,E,N", type=bbox_of, default=WHOLE_WORLD, help="write --bbox=-123,37,-121,39"
     )
@@ -40,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--zoom", type=float, default=12.0, help="low ones show clusters (default %(default)s)"
     )
     parser.add_argument("--token", help="a viewer's token; default one made from the hub's secret")
-    add_access_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,26 +59,41 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _watch(arguments: argparse.Namespace) -> None:
-    if arguments.token and arguments.url:
-        url, token = arguments.url, arguments.token
-    else:
-        url, access = read_access(arguments)
-        token = arguments.token or (lambda: access.user_token("viewer"))
-    console, seen = Console(), Seen()
+    url, token = access_of(arguments)
     async with LiveClient(url, token, binary=True) as live:
         live.subscribe(arguments.bbox, zoom=arguments.zoom, rate_hz=1.0 / REFRESH_S)
-        if not console.is_terminal:
+        await show(live, lambda _update: None)
+
+
+def access_of(arguments: argparse.Namespace) -> tuple[str, str | Callable[[], str]]:
+    """The hub's URL, and a viewer's token or what makes one.
+
+    Raises:
+        SettingError: no secret can be found; says where it was looked for.
+    """
+    if arguments.token and arguments.url:
+        return arguments.url, arguments.token
+    url, access = read_access(arguments)
+    return url, arguments.token or (lambda: access.user_token("viewer"))
+
+
+async def show(live: LiveClient, heard: Callable[[LiveUpdate], object]) -> None:
+    """Show all that comes, as a table or as lines, until `heard`, which is told each update once it is shown, raises."""
+    console, seen = Console(), Seen()
+    if not console.is_terminal:
+        async for update in live:
+            for line in lines_of(update):
+                print(line, flush=True)
+            heard(update)
+        return
+    with Live(console=console, auto_refresh=False, screen=True) as screen:
+        refreshing = asyncio.create_task(_refresh(screen, live, seen, console))
+        try:
             async for update in live:
-                for line in lines_of(update):
-                    print(line, flush=True)
-            return
-        with Live(console=console, auto_refresh=False, screen=True) as screen:
-            refreshing = asyncio.create_task(_refresh(screen, live, seen, console))
-            try:
-                async for update in live:
-                    seen.note(update)
-            finally:
-                refreshing.cancel()
+                seen.note(update)
+                heard(update)
+        finally:
+            refreshing.cancel()
 
 
 class Seen:
@@ -82,6 +104,7 @@ class Seen:
         self.reason = "connecting"
         self.counts: Counter[str] = Counter()
         self.last_event: dict[str, Event] = {}
+        self.played: PlaybackTime | None = None
 
     def note(self, update: LiveUpdate) -> None:
         """Count one update."""
@@ -95,18 +118,23 @@ class Seen:
                 self.last_event[update.vehicle] = update
             case LiveError():
                 self.reason = f"{update.code}: {update.reason}"
+            case PlaybackTime():
+                self.played = update
 
 
 async def _refresh(screen: Live, live: LiveClient, seen: Seen, console: Console) -> None:
     while True:
-        screen.update(table_of(live, seen, epoch_ms(), max(1, console.height - 6)), refresh=True)
+        now_ms = seen.played.time_ms if seen.played else epoch_ms()
+        screen.update(table_of(live, seen, now_ms, max(1, console.height - 6)), refresh=True)
         await asyncio.sleep(REFRESH_S)
 
 
 def table_of(live: LiveClient, seen: Seen, now_ms: int, rows: int) -> Table:
     """The newest `rows` vehicles, newest first, or the largest clusters."""
     counts = seen.counts
-    state = "live" if seen.is_up else f"reconnecting ({seen.reason}), what is shown is old"
+    state = _played(seen.played) if seen.played else "live"
+    if not seen.is_up:
+        state = f"reconnecting ({seen.reason}), what is shown is old"
     caption = (
         f"{state}: {len(live.vehicles)} vehicles, {len(live.clusters)} clusters, {counts['fixes']} fixes, "
         f"{counts['event']} events, {counts['eventgap']} gaps"
@@ -164,6 +192,12 @@ def lines_of(update: LiveUpdate) -> list[str]:
             return [f"connection\t{'up' if update.is_up else 'lost'}\t{update.reason}"]
         case LiveError():
             return [f"error\t{update.code}\t{update.reason}"]
+        case PlaybackTime():
+            return [f"time\t{_time(update.time_ms)}\t{update.speed:g}\t{update.state}"]
+
+
+def _played(played: PlaybackTime) -> str:
+    return f"{_time(played.time_ms)}, {played.state} at speed {played.speed:g}"
 
 
 def _time(time_ms: int) -> str:

@@ -1,6 +1,6 @@
 """The contract of a history store: every fix that was taken, by vehicle and time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -30,6 +30,21 @@ class HistoryPage:
 
     fixes: PositionBatch
     last_key: FixKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFixes:
+    """Fixes of several vehicles, in the order of their times; of one vehicle in that of their keys.
+
+    Attributes:
+        vehicles: ids of the vehicles that have some.
+        fixes: `row` is the vehicle's index in `vehicles`. All columns, but no attributes.
+        end_ms: what was asked for is whole up to this time, which is excluded.
+    """
+
+    vehicles: Sequence[str]
+    fixes: PositionBatch
+    end_ms: int
 
 
 class HistoryStore(Protocol):
@@ -68,6 +83,24 @@ class HistoryStore(Protocol):
         """One vehicle's fixes with begin_ms <= time_ms < end_ms, from the first one after the key `after`, at most `limit`.
 
         A vehicle that is not known has none. Pages are right while fixes are written; one that comes in before `after` is not seen.
+        """
+
+    async def read_span(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, limit: int
+    ) -> FleetFixes:
+        """The fixes of many vehicles (None: all of the fleet) with begin_ms <= time_ms < end_ms, for playing them.
+
+        Of more than `limit` fixes the first ones are given, and `end_ms` of the answer says how far that is. It is
+        after `begin_ms` whatever the limit: fixes of one millisecond are never parted, so there may be more than `limit` of them.
+        A vehicle that is not known has none.
+        """
+
+    async def latest_before(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+    ) -> FleetFixes:
+        """The newest fix of each of these vehicles (None: all of the fleet) with begin_ms <= time_ms < end_ms.
+
+        Of fixes with the same time that is the one with the greatest sequence. Vehicles without a fix in the span are left out.
         """
 
     async def prepare(self, time_ms: int) -> None:

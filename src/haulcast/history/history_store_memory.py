@@ -2,11 +2,12 @@
 
 import bisect
 from collections import defaultdict
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
 from geo.positions import COLUMNS, PositionBatch, concatenate, position_batch
-from haulcast.history.history_store import DAY_MS, FixKey, HistoryPage, NameOf
+from haulcast.history.history_store import DAY_MS, FixKey, FleetFixes, HistoryPage, NameOf
 
 
 class MemoryHistoryStore:
@@ -41,6 +42,45 @@ class MemoryHistoryStore:
         return HistoryPage(
             PositionBatch(**copied, attributes=fixes.attributes), page[-1] if len(keys) > limit else None
         )
+
+    async def read_span(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, limit: int
+    ) -> FleetFixes:
+        """See `HistoryStore`."""
+        found = sorted(
+            (key.time_ms, vehicle, key)
+            for vehicle in self._vehicles(fleet, vehicles)
+            for key in self._fixes[fleet, vehicle]
+            if begin_ms <= key.time_ms < end_ms
+        )
+        if len(found) >= limit:
+            end_ms = found[limit - 1][0] + 1
+        return self._fleet_fixes(fleet, [(vehicle, key) for at, vehicle, key in found if at < end_ms], end_ms)
+
+    async def latest_before(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+    ) -> FleetFixes:
+        """See `HistoryStore`."""
+        newest = []
+        for vehicle in self._vehicles(fleet, vehicles):
+            keys = [key for key in self._fixes[fleet, vehicle] if begin_ms <= key.time_ms < end_ms]
+            newest += [(vehicle, max(keys))] if keys else []
+        newest.sort(key=lambda found: found[1].time_ms)
+        return self._fleet_fixes(fleet, newest, end_ms)
+
+    def _vehicles(self, fleet: str, vehicles: Collection[str] | None) -> list[str]:
+        known = sorted(vehicle for owner, vehicle in self._fixes if owner == fleet)
+        return known if vehicles is None else [vehicle for vehicle in known if vehicle in vehicles]
+
+    def _fleet_fixes(self, fleet: str, found: Iterable[tuple[str, FixKey]], end_ms: int) -> FleetFixes:
+        index: dict[str, int] = {}
+        batches = []
+        for vehicle, key in found:
+            fix = self._fixes[fleet, vehicle][key]
+            columns = {name: getattr(fix, name).copy() for name in COLUMNS}
+            columns["row"][:] = index.setdefault(vehicle, len(index))
+            batches.append(PositionBatch(**columns))
+        return FleetFixes(list(index), concatenate(batches), end_ms)
 
     async def prepare(self, time_ms: int) -> None:
         """See `HistoryStore`."""

@@ -1,6 +1,6 @@
 """The history in PostgreSQL: a table a day, filled by binary COPY, one index for "one vehicle, a span" and "once only"."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,9 @@ from geo.positions import COLUMNS, PositionBatch, from_columns
 from haulcast.database.pool import Database
 from haulcast.errors import RefusedFixesError, StoreError
 from haulcast.history.copy_records import FIELDS, copy_records
+from haulcast.history.fleet_reads import FleetReads
 from haulcast.history.history_days import FIRST_DAY, LAST_DAY, HistoryDays, day_table
-from haulcast.history.history_store import DAY_MS, FixKey, HistoryPage, NameOf
+from haulcast.history.history_store import DAY_MS, FixKey, FleetFixes, HistoryPage, NameOf
 
 WRITE_TIMEOUT_S = 20.0
 MOST_DAYS = 400  # in one write: each has locks of its own, of which a server has some thousands
@@ -50,6 +51,7 @@ class PostgresHistoryStore:
         self._database = database
         self._name_of = name_of
         self._days = HistoryDays(database)
+        self._fleet_reads = FleetReads(database)
         self._number = np.zeros(0, np.int32)  # of each row's vehicle; 0: not known yet
 
     async def write(self, fixes: PositionBatch) -> int:
@@ -81,6 +83,18 @@ class PostgresHistoryStore:
         fixes = _batch(rows[:limit])
         is_more = len(rows) > limit
         return HistoryPage(fixes, FixKey(int(fixes.time_ms[-1]), int(fixes.seq[-1])) if is_more else None)
+
+    async def read_span(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, limit: int
+    ) -> FleetFixes:
+        """See `HistoryStore`."""
+        return await self._fleet_reads.span(fleet, vehicles, begin_ms, end_ms, limit)
+
+    async def latest_before(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+    ) -> FleetFixes:
+        """See `HistoryStore`."""
+        return await self._fleet_reads.latest(fleet, vehicles, begin_ms, end_ms)
 
     async def prepare(self, time_ms: int) -> None:
         """See `HistoryStore`."""

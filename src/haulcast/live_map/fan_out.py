@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geo import cells, frame_join, view_match
 from haulcast.doors.close_codes import CloseCode
@@ -104,10 +105,18 @@ class FanOut:
             "slow_closes": self.slow_closes + self.events.lost,
         }
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether everybody has been told everything there is."""
+        return not self._full_since and all(showing.wake_ms == np.inf for showing in self._turns)
+
     def on_step(self, result: StepResult) -> None:
         """Events first, because they are few and must not be lost; then the maps of the fleets that moved."""
         self.events.take(result.events)
-        moved = result.moved_rows
+        self.moved(result.moved_rows)
+
+    def moved(self, moved: NDArray[np.int32]) -> None:
+        """These rows, each once, have another newest fix."""
         if len(moved) and self._maps:
             fleets = self._rows.fleet_number[moved]
             for fleet_number in np.unique(fleets).tolist():
@@ -145,8 +154,7 @@ class FanOut:
         old, seat = subscriber.view, self._seats.get(subscriber)
         if old is None or seat is None:
             return False
-        zoom = old.zoom if move.zoom is None else move.zoom
-        view = subscriber.view = View(move.box, zoom, old.rate_hz, old.vehicles, old.events)
+        view = subscriber.view = old.moved(move)
         if not self._maps[subscriber.fleet_number].move(seat, view):
             self._unseat(subscriber)
             self._seat(subscriber, view)
@@ -157,10 +165,14 @@ class FanOut:
         """Set where the events go on; false: some are lost, and they go on from now. `events.pump` sends them."""
         return self.events.resume(subscriber, resume.epoch, resume.offset)
 
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Show nothing more."""
+    def step_aside(self, subscriber: Subscriber) -> None:
+        """Send nothing until the next `subscribe`; the view and the place in the events are kept."""
         self._unseat(subscriber)
         self.events.stop(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Show nothing more."""
+        self.step_aside(subscriber)
         subscriber.view = subscriber.offset = None
 
     def writable(self, subscriber: Subscriber) -> None:
@@ -186,8 +198,8 @@ class FanOut:
         seat = self._seats[subscriber] = fleet_map.join(subscriber, view, is_binary=subscriber.is_binary)
         if seat[0] not in self._turns:
             self._turns.append(seat[0])
-        if subscriber in self._full_since:
-            seat[0].audience.is_ready[seat[1]] = False
+        if subscriber in self._full_since or not subscriber.link.is_writable:
+            self._on_full(subscriber)
 
     def _unseat(self, subscriber: Subscriber) -> None:
         seat = self._seats.pop(subscriber, None)

@@ -7,10 +7,30 @@ import orjson
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.socket_session import Admission, Link
 from haulcast.doors.wire import BINARY_SUBPROTOCOL, RENEWED, SUBPROTOCOLS
-from haulcast.errors import ClientError, ForbiddenError, FrameError, KeysError, RequestError
+from haulcast.errors import (
+    ClientError,
+    ForbiddenError,
+    FrameError,
+    KeysError,
+    NotFoundError,
+    RequestError,
+)
 from haulcast.live_map.fan_out import FanOut
+from haulcast.live_map.playback import Playback, State
+from haulcast.live_map.playbacks import Playbacks
 from haulcast.live_map.subscriber import Subscriber
-from haulcast.live_map.view import Command, Move, Renew, Resume, Subscribe, View, read_command
+from haulcast.live_map.view import (
+    Command,
+    GoLive,
+    Move,
+    Play,
+    Renew,
+    Resume,
+    Steer,
+    Subscribe,
+    View,
+    read_command,
+)
 from haulcast.settings import Settings
 
 MOST_UNREAD_REPLIES = 100
@@ -20,12 +40,26 @@ MOST_UNREAD_REPLIES = 100
 class LiveSession:
     """Implements `doors.socket_session.SocketSession` for one map client."""
 
-    __slots__ = ("_admission", "_bad_in_a_row", "_fan_out", "_settings", "_subscriber", "_unread")
+    __slots__ = (
+        "_admission",
+        "_bad_in_a_row",
+        "_fan_out",
+        "_playback",
+        "_playbacks",
+        "_settings",
+        "_subscriber",
+        "_unread",
+    )
 
-    def __init__(self, fan_out: FanOut, settings: Settings, admission: Admission) -> None:
+    def __init__(
+        self, fan_out: FanOut, settings: Settings, admission: Admission, playbacks: Playbacks | None = None
+    ) -> None:
+        """A connection that the door has let in; without `playbacks` there is no history to be played."""
         self._fan_out = fan_out
         self._settings = settings
         self._admission = admission
+        self._playbacks = playbacks
+        self._playback: Playback | None = None  # while it lasts, the subscriber sees nothing live
         self._subscriber: Subscriber | None = None
         self._bad_in_a_row = 0
         self._unread = 0
@@ -77,33 +111,89 @@ class LiveSession:
         self._unread = 0
         if self._subscriber is not None:
             self._fan_out.writable(self._subscriber)
+        if self._playback is not None:
+            self._playback.writable()
 
     def closed(self) -> None:
         """The connection is gone."""
         if self._subscriber is not None:
+            self._end_playback()
             self._fan_out.leave(self._subscriber)
             self._subscriber = None
 
     def _do(self, subscriber: Subscriber, command: Command) -> None:
         fan_out = self._fan_out
         if isinstance(command, Subscribe):
-            fan_out.subscribe(subscriber, self._allowed(command.view))
+            view = self._allowed(command.view)
+            self._stop_playback(subscriber)
+            fan_out.subscribe(subscriber, view)
         elif isinstance(command, Move):
-            if not fan_out.move(subscriber, command):
-                raise RequestError(
-                    "not_subscribed", "there is no view to move; subscribe first", field="type"
-                )
+            self._move(subscriber, command)
         elif isinstance(command, Resume):
-            is_complete = fan_out.resume(subscriber, command)
-            log = fan_out.events.log_of(subscriber.fleet_number)
-            self._say(
-                subscriber.link, {"epoch": log.epoch, "offset": log.last, "complete": is_complete}, "resumed"
-            )
+            self._say_resumed(subscriber, is_complete=fan_out.resume(subscriber, command))
             fan_out.events.pump(subscriber)
         elif isinstance(command, Renew):
             self._send(subscriber.link, RENEWED % subscriber.link.renew(command.token))
+        elif isinstance(command, Play | Steer | GoLive):
+            self._play(subscriber, command)
         else:
+            self._stop_playback(subscriber)
             fan_out.unsubscribe(subscriber)
+
+    def _move(self, subscriber: Subscriber, move: Move) -> None:
+        if self._playback is not None and subscriber.view is not None:
+            subscriber.view = subscriber.view.moved(move)
+            self._playback.move(move)
+        elif not self._fan_out.move(subscriber, move):
+            raise RequestError("not_subscribed", "there is no view to move; subscribe first", field="type")
+
+    def _play(self, subscriber: Subscriber, command: Play | Steer | GoLive) -> None:
+        if self._playbacks is None:
+            raise NotFoundError("no_history", "this hub keeps no history")
+        self._playbacks.count(self._admission.claims)
+        if isinstance(command, Play):
+            self._begin_playback(self._playbacks, subscriber, command)
+        elif self._playback is None:
+            raise RequestError("not_playing", "nothing is played; begin with at_ms", field="type")
+        elif isinstance(command, Steer):
+            self._playback.steer(command)
+        else:
+            self._go_live(subscriber)
+
+    def _begin_playback(self, playbacks: Playbacks, subscriber: Subscriber, play: Play) -> None:
+        view = self._allowed(play.view_after(subscriber.view, self._settings.view_rate_hz))
+        if self._playback is None:
+            self._playback = playbacks.begin(
+                self._admission.claims, subscriber.link, play, view, is_binary=subscriber.is_binary
+            )
+            self._fan_out.step_aside(subscriber)
+        else:
+            self._playback.begin(play, view)
+        live = subscriber.view or view
+        subscriber.view = replace(live, box=view.box, zoom=view.zoom)
+
+    def _go_live(self, subscriber: Subscriber) -> None:
+        self._stop_playback(subscriber)
+        events, view = self._fan_out.events, subscriber.view
+        if view is None:
+            return
+        if view.events and subscriber.offset is not None:
+            is_complete = events.resume(subscriber, events.epoch, subscriber.offset)
+            self._say_resumed(subscriber, is_complete=is_complete)
+        self._fan_out.subscribe(subscriber, view)
+
+    def _stop_playback(self, subscriber: Subscriber) -> None:
+        """End the playback, if there is one, and say where what is played ends."""
+        if self._playback is not None:
+            last = self._playback.frame(State.STOPPED)
+            self._end_playback()
+            self._send(subscriber.link, last)
+
+    def _end_playback(self) -> None:
+        if self._playback is not None:
+            self._playback.end()
+            self._fan_out.slow_closes += self._playback.slow_closes
+            self._playback = None
 
     def _allowed(self, view: View) -> View:
         """The view, within the vehicles of a shared one."""
@@ -118,6 +208,11 @@ class LiveSession:
                 "not_shared", f"this view is of {allowed}; others are not shared", field="vehicles"
             )
         return view
+
+    def _say_resumed(self, subscriber: Subscriber, *, is_complete: bool) -> None:
+        log = self._fan_out.events.log_of(subscriber.fleet_number)
+        said = {"epoch": log.epoch, "offset": log.last, "complete": is_complete}
+        self._say(subscriber.link, said, "resumed")
 
     def _say(self, link: Link, said: dict[str, object], kind: str) -> None:
         self._send(link, orjson.dumps({"type": kind, **said}))

@@ -1,7 +1,7 @@
 """What a map client asks for, read and checked; `docs/protocol.md` has the commands."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -15,6 +15,9 @@ USUAL_ZOOM = 12.0
 MOST_ZOOM = 24.0
 LEAST_RATE_HZ = 0.01
 MOST_VEHICLES = 10_000
+LEAST_SPEED, MOST_SPEED = 0.1, 3_600.0
+LEAST_MS, MOST_MS = -62_135_596_800_000, 253_402_300_800_000
+"""The years 1 to 9999, which the history can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,10 @@ class View:
     rate_hz: float
     vehicles: frozenset[str] | None  # None: all of the fleet
     events: bool
+
+    def moved(self, move: "Move") -> "View":
+        """The same elsewhere."""
+        return replace(self, box=move.box, zoom=self.zoom if move.zoom is None else move.zoom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,48 @@ class Renew:
     token: str = field(repr=False)
 
 
-Command = Subscribe | Move | Resume | Unsubscribe | Renew
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Show the history from this moment on; of the view, what is None is as it was."""
+
+    at_ms: int
+    until_ms: int | None  # None: until now
+    speed: float
+    box: Box | None
+    zoom: float | None
+    rate_hz: float | None
+    vehicles: frozenset[str] | None
+
+    def view_after(self, view: View | None, most_rate_hz: float) -> View:
+        """What is shown from now on, to one who saw `view` before.
+
+        Raises:
+            RequestError: there is no box.
+        """
+        if view is None:
+            if self.box is None:
+                raise RequestError(
+                    "missing_field", "bbox is missing, and there is no subscription", field="bbox"
+                )
+            view = View(self.box, USUAL_ZOOM, most_rate_hz, None, events=True)
+        asked = {name: getattr(self, name) for name in ("box", "zoom", "rate_hz", "vehicles")}
+        return replace(view, **{name: value for name, value in asked.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """Go on from another moment, or at another speed; None: as it is."""
+
+    seek_ms: int | None
+    speed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GoLive:
+    """Back from the history."""
+
+
+Command = Subscribe | Move | Resume | Unsubscribe | Renew | Play | Steer | GoLive
 
 
 def read_command(payload: bytes, most_rate_hz: float) -> Command:
@@ -94,7 +142,7 @@ def read_command(payload: bytes, most_rate_hz: float) -> Command:
 
 
 def _subscribe(said: Mapping[str, Any], most_rate_hz: float) -> Subscribe:
-    rate_hz, events = said.get("rate_hz"), said.get("events", True)
+    rate_hz, events = _rate(said, most_rate_hz), said.get("events", True)
     if not isinstance(events, bool):
         raise RequestError(
             "wrong_type", f"events is {_shown(events)}; allowed are true and false", field="events"
@@ -103,19 +151,28 @@ def _subscribe(said: Mapping[str, Any], most_rate_hz: float) -> Subscribe:
         View(
             box=_box(said),
             zoom=_number(said.get("zoom", USUAL_ZOOM), "zoom", 0.0, MOST_ZOOM),
-            # a hub may be set to less than the least rate
-            rate_hz=most_rate_hz
-            if rate_hz is None
-            else _number(rate_hz, "rate_hz", min(LEAST_RATE_HZ, most_rate_hz), most_rate_hz),
+            rate_hz=most_rate_hz if rate_hz is None else rate_hz,
             vehicles=_vehicles(said.get("vehicles")),
             events=events,
         )
     )
 
 
+def _rate(said: Mapping[str, Any], most_rate_hz: float) -> float | None:
+    rate_hz = said.get("rate_hz")
+    if rate_hz is None:
+        return None
+    # a hub may be set to less than the least rate
+    return _number(rate_hz, "rate_hz", min(LEAST_RATE_HZ, most_rate_hz), most_rate_hz)
+
+
 def _move(said: Mapping[str, Any], _most_rate_hz: float) -> Move:
+    return Move(_box(said), _zoom(said))
+
+
+def _zoom(said: Mapping[str, Any]) -> float | None:
     zoom = said.get("zoom")
-    return Move(_box(said), None if zoom is None else _number(zoom, "zoom", 0.0, MOST_ZOOM))
+    return None if zoom is None else _number(zoom, "zoom", 0.0, MOST_ZOOM)
 
 
 def _resume(said: Mapping[str, Any], _most_rate_hz: float) -> Resume:
@@ -142,12 +199,61 @@ def _renew(said: Mapping[str, Any], _most_rate_hz: float) -> Renew:
     return Renew(token)
 
 
+def _playback(said: Mapping[str, Any], most_rate_hz: float) -> Play | Steer:
+    if "at_ms" not in said:
+        return _steer(said)
+    if "seek_ms" in said:
+        raise RequestError(
+            "unknown_field", "at_ms begins a playback and seek_ms moves one; allowed is one", field="seek_ms"
+        )
+    at_ms, until_ms = _time(said["at_ms"], "at_ms"), said.get("until_ms")
+    if until_ms is not None and _time(until_ms, "until_ms") < at_ms:
+        raise RequestError(
+            "out_of_range", f"until_ms is {until_ms}; allowed is at_ms, {at_ms}, or later", field="until_ms"
+        )
+    return Play(
+        at_ms,
+        until_ms,
+        _speed(said.get("speed", 1.0)),
+        _box(said) if "bbox" in said else None,
+        _zoom(said),
+        _rate(said, most_rate_hz),
+        _vehicles(said.get("vehicles")),
+    )
+
+
+def _steer(said: Mapping[str, Any]) -> Steer:
+    for name in said.keys() - {"type", "seek_ms", "speed"}:
+        raise RequestError(
+            "missing_field", f"at_ms is missing: {name} can be said at the begin only", field="at_ms"
+        )
+    seek_ms, speed = said.get("seek_ms"), said.get("speed")
+    if seek_ms is None and speed is None:
+        raise RequestError(
+            "missing_field",
+            "at_ms begins a playback, seek_ms or speed changes one; none is there",
+            field="at_ms",
+        )
+    return Steer(
+        None if seek_ms is None else _time(seek_ms, "seek_ms"), None if speed is None else _speed(speed)
+    )
+
+
+def _go_live(_said: Mapping[str, Any], _most_rate_hz: float) -> GoLive:
+    return GoLive()
+
+
 _COMMANDS: Mapping[str, tuple[Callable[[Mapping[str, Any], float], Command], frozenset[str]]] = {
     "subscribe": (_subscribe, frozenset({"bbox", "zoom", "rate_hz", "vehicles", "events"})),
     "move": (_move, frozenset({"bbox", "zoom"})),
     "resume": (_resume, frozenset({"epoch", "offset"})),
     "unsubscribe": (_unsubscribe, frozenset()),
     "token": (_renew, frozenset({"token"})),
+    "playback": (
+        _playback,
+        frozenset({"at_ms", "until_ms", "speed", "bbox", "zoom", "rate_hz", "vehicles", "seek_ms"}),
+    ),
+    "live": (_go_live, frozenset()),
 }
 
 
@@ -174,6 +280,31 @@ def _number(value: Any, name: str, least: float, most: float) -> float:
             "out_of_range", f"{name} is {_shown(value)}; allowed is {least:g} to {most:g}", field=name
         )
     return float(value)
+
+
+def _time(value: Any, name: str) -> int:
+    if type(value) is not int:
+        raise RequestError(
+            "wrong_type", f"{name} is {_shown(value)}; allowed are whole milliseconds since 1970", field=name
+        )
+    if not LEAST_MS <= value <= MOST_MS:
+        raise RequestError(
+            "out_of_range",
+            f"{name} is {value}; allowed is {LEAST_MS} to {MOST_MS}, years 1 to 9999",
+            field=name,
+        )
+    return value
+
+
+def _speed(value: Any) -> float:
+    speed = _number(value, "speed", 0.0, MOST_SPEED)
+    if 0.0 < speed < LEAST_SPEED:
+        raise RequestError(
+            "out_of_range",
+            f"speed is {speed:g}; allowed are 0 (pause) and {LEAST_SPEED:g} to {MOST_SPEED:g}",
+            field="speed",
+        )
+    return speed
 
 
 def _box(said: Mapping[str, Any]) -> Box:
