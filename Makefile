@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# seconds of fuzzing for each decoder, and how often each route is asked
+FUZZ_S ?= 60
+FUZZ_EXAMPLES ?= 100
 # pytest-xdist's processes; 0 runs everything in one
 WORKERS ?= 0
 
@@ -10,11 +13,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench fuzz lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
-	@echo "VENV=$(VENV), PYTHON=$(PYTHON), WORKERS=$(WORKERS) and ARGS (passed on by demo, test and bench) may be set."
+	@echo "VENV=$(VENV), PYTHON=$(PYTHON), WORKERS=$(WORKERS), FUZZ_S=$(FUZZ_S), FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) and ARGS (passed on by demo, test, bench and fuzz) may be set."
 
 demo: $(INSTALLED) ## a server with moving vehicles and a page to watch them on
 	$(BIN)/haulcast demo $(ARGS)
@@ -34,6 +37,10 @@ bench: $(INSTALLED) ## the benchmarks, small: one JSON object each
 	$(BIN)/python -m benchmarks.fences --made-fences 20000 --json $(ARGS)
 	$(BIN)/python -m benchmarks.history --fixes 200000 --vehicles 500 --rows 500000 --ack-rate 5000 --ack-seconds 5 --json $(ARGS)
 
+fuzz: $(INSTALLED) ## atheris on every decoder (Linux, x86-64), schemathesis on every route
+	$(BIN)/python -m fuzz --seconds $(FUZZ_S) $(ARGS)
+	$(BIN)/python -m fuzz.rest --examples $(FUZZ_EXAMPLES)
+
 lock: $(BIN)/python ## requirements.lock anew from pyproject.toml, at the newest versions
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
@@ -41,7 +48,7 @@ lock: $(BIN)/python ## requirements.lock anew from pyproject.toml, at the newest
 
 clean: ## away with everything that make made
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find src geo tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+	find src geo tests benchmarks fuzz -name __pycache__ -type d -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

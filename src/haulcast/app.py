@@ -13,8 +13,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from geo.positions import PositionBatch
@@ -31,6 +30,7 @@ from haulcast.doors import http_server, problems
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.fast_server import serve_fast_socket
 from haulcast.doors.handshake import SocketPath
+from haulcast.doors.http_routes import Pages
 from haulcast.doors.page_socket import PageSockets
 from haulcast.doors.socket_session import Admission, SocketSession
 from haulcast.doors.tokens import shared_secrets
@@ -52,6 +52,7 @@ from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
 from haulcast.live_map.playbacks import Playbacks
 from haulcast.metrics import metrics_api
+from haulcast.openapi import openapi_api
 from haulcast.phones import phone_api, phone_id_api
 from haulcast.phones.osmand_port import OsmandPort
 from haulcast.phones.phone_id_store_postgres import PostgresPhoneIdStore
@@ -398,8 +399,9 @@ class Hub:
             *phone_id_api.routes(phone_ids, self._gate.verify),
             *phone_api.routes(*phones),
             *self._gate.routes(),
+            *openapi_api.routes(),
             *page_sockets.routes(),
-            Mount("/", StaticFiles(directory=WEB, html=True)),
+            Pages("/", WEB),
         ]
         handlers = problems.exception_handlers()
         application: ASGIApp = Starlette(routes=routes, exception_handlers=handlers)

@@ -160,9 +160,15 @@ async def test_revocations_hold_at_once_and_after_a_restart(as_user, admin, data
     found = (await admin.get("/v1/revocations")).json()["revocations"]
     assert [set(revocation) - {"before_ms", "revoked_ms"} for revocation in found] == [
         {"everybody"},
-        {"token_id"},
         {"vehicle"},
+        {"token_id"},
     ]
+    pages, path = [], "/v1/revocations?limit=1"
+    while path:
+        page = (await admin.get(path)).json()
+        pages.append(page["revocations"])
+        path = page.get("next")
+    assert pages == [[revocation] for revocation in found]
     async with open_gate(SETTINGS, [SECRET.encode()], database) as restarted:
         for token in (one, old, unknown_age):
             with pytest.raises(PermissionError, match="revoked"):
@@ -182,6 +188,10 @@ async def test_revocations_hold_at_once_and_after_a_restart(as_user, admin, data
         ({"everybody": True, "before_ms": 2**53}, "out_of_range"),
         ({"everybody": True, "before_ms": 0}, "out_of_range"),
         ({"everybody": True, "before_ms": "now"}, "out_of_range"),
+        ({"everybody": True, "before": "9998-01-01T00:00:00Z"}, "out_of_range"),
+        ({"everybody": True, "before": "2026-01-01T00:00:00"}, "bad_time"),
+        ({"everybody": True, "before": 7}, "bad_time"),
+        ({"everybody": True, "before": "2026-01-01T00:00:00Z", "before_ms": 7}, "bad_revocation"),
         ({"token": "eyJ"}, "unknown_field"),
     ],
 )
@@ -190,6 +200,20 @@ async def test_a_wrong_revocation_is_refused(admin, body, code) -> None:
     answer = await admin.post("/v1/revocations", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert (await admin.get("/v1/revocations")).json() == {"revocations": []}
+
+
+async def test_a_revocation_takes_a_moment_in_either_way(admin) -> None:
+    """ISO 8601 and milliseconds since 1970 are the same moment."""
+    for moment in ({"before": "2026-01-01T01:00:00+01:00"}, {"before_ms": 1_767_225_600_000}):
+        made = await admin.post("/v1/revocations", json={"vehicle": "v", **moment})
+        assert (made.status_code, made.json()) == (201, {"vehicle": "v", "before_ms": 1_767_225_600_000})
+
+
+@pytest.mark.parametrize("after", ["", "x", "token", "fleet.x", "vehicle.%00"])
+async def test_a_page_begins_where_a_link_says(admin, after) -> None:
+    """Any other place is refused."""
+    answer = await admin.get(f"/v1/revocations?after={after}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_place")
 
 
 async def _records(client) -> list[dict]:

@@ -45,7 +45,11 @@ async def test_revocations_are_kept(each_database) -> None:
         Revocation("globex", "", "", 1),
     ):
         await store.revoke(revocation)
-    assert await store.revocations("acme") == [one, vehicle]
+    assert await store.revocation_page("acme", None, 10) == [vehicle, one]
+    assert await store.revocation_page("acme", None, 1) == [vehicle]
+    assert await store.revocation_page("acme", ("", "truck-7"), 10) == [one]
+    assert await store.revocation_page("acme", ("", ""), 10) == [vehicle, one]
+    assert await store.revocation_page("acme", ("t1", ""), 10) == []
     assert len(await store.revocations()) == 3
 
 

@@ -94,7 +94,7 @@ async def test_one_wrong_feature_stops_all(hub, client) -> None:
         (1, None, "bad_json"),
         (2, "b", "bad_geometry"),
         (3, "a", "same_id"),
-        (4, "None", "missing_field"),
+        (4, None, "missing_field"),
     ]
     assert all(wrong["reason"] for wrong in problem["errors"])
     assert hub.ids() == set()

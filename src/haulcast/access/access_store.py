@@ -24,6 +24,10 @@ class Share:
     expires: datetime
 
 
+RevocationKey = tuple[str, str]
+"""What names a revocation within its fleet: token id and vehicle, of which one is empty, or of everybody's both."""
+
+
 class AccessStore(Protocol):
     """Revocations and shares, by fleet.
 
@@ -36,8 +40,13 @@ class AccessStore(Protocol):
     async def revoke(self, revocation: Revocation) -> None:
         """Keep a revocation; of those of one vehicle the latest counts. Doing it twice is no error."""
 
-    async def revocations(self, fleet: str | None = None) -> Sequence[Revocation]:
-        """Those of a fleet, or all."""
+    async def revocations(self) -> Sequence[Revocation]:
+        """All of them."""
+
+    async def revocation_page(
+        self, fleet: str, after: RevocationKey | None, limit: int
+    ) -> Sequence[Revocation]:
+        """A page of a fleet's revocations in the order of their keys; None: the first page."""
 
     async def add_share(self, share: Share) -> None:
         """Keep a share; its id was never used before."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from haulcast.access.access_store import Share
+from haulcast.access.access_store import RevocationKey, Share
 from haulcast.database.pool import Database
 from haulcast.doors.revocations import Revocation
 from haulcast.errors import NotFoundError
@@ -13,9 +13,11 @@ _REVOKE = """
     ON CONFLICT (fleet, token_id, vehicle_id) DO UPDATE
     SET before_ms = greatest(revocations.before_ms, excluded.before_ms)
 """
-_REVOCATIONS = """
-    SELECT fleet, token_id, vehicle_id, before_ms FROM revocations WHERE $1::text IS NULL OR fleet = $1
-    ORDER BY before_ms, token_id, vehicle_id
+_REVOCATIONS = "SELECT fleet, token_id, vehicle_id, before_ms FROM revocations"
+_REVOCATION_PAGE = """
+    SELECT fleet, token_id, vehicle_id, before_ms FROM revocations
+    WHERE fleet = $1 AND ($2::text IS NULL OR (token_id, vehicle_id) > ($2, $3::text))
+    ORDER BY token_id, vehicle_id LIMIT $4
 """
 _COLUMNS = "fleet, share_id, name, vehicles, created_by, created, expires"
 
@@ -31,10 +33,19 @@ class PostgresAccessStore:
         async with self._database.connection() as connection:
             await connection.execute(_REVOKE, *_row(revocation))
 
-    async def revocations(self, fleet: str | None = None) -> Sequence[Revocation]:
+    async def revocations(self) -> Sequence[Revocation]:
         """See `AccessStore`."""
         async with self._database.connection() as connection:
-            return [Revocation(*row) for row in await connection.fetch(_REVOCATIONS, fleet)]
+            return [Revocation(*row) for row in await connection.fetch(_REVOCATIONS)]
+
+    async def revocation_page(
+        self, fleet: str, after: RevocationKey | None, limit: int
+    ) -> Sequence[Revocation]:
+        """See `AccessStore`."""
+        place = (None, None) if after is None else after
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_REVOCATION_PAGE, fleet, *place, limit)
+        return [Revocation(*row) for row in rows]
 
     async def add_share(self, share: Share) -> None:
         """See `AccessStore`."""

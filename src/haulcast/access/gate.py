@@ -31,7 +31,7 @@ from haulcast.errors import HaulcastError
 from haulcast.settings import Settings, listed
 
 EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "WWW-Authenticate")
-ASKED_HEADERS = ("Authorization", "Content-Type", "If-Match")
+ASKED_HEADERS = ("Authorization", "Content-Type", "If-Match", "If-None-Match")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -111,13 +111,19 @@ class Gate:
 
     def guard(self, app: ASGIApp) -> ASGIApp:
         """The routes with all that surrounds a request."""
+        return HttpGuard(
+            self._readable(app), self._settings, self._limits, self._proxies, self._audit, self._readable
+        )
+
+    def _readable(self, app: ASGIApp) -> ASGIApp:
+        """Lets pages of the allowed origins read what it answers."""
         allowed = self._origins.allowed
-        if allowed:
-            app = CORSMiddleware(
-                app, allow_origins=allowed, allow_methods=METHODS, allow_headers=ASKED_HEADERS,
-                expose_headers=EXPOSED_HEADERS,
-            )  # fmt: skip
-        return HttpGuard(app, self._settings, self._limits, self._proxies, self._audit)
+        if not allowed:
+            return app
+        return CORSMiddleware(
+            app, allow_origins=allowed, allow_methods=METHODS, allow_headers=ASKED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
+        )  # fmt: skip
 
     def routes(self) -> list[Route]:
         """`/v1/revocations`, `/v1/shares`, `/v1/audit`."""

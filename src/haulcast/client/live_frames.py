@@ -64,7 +64,7 @@ def read_map_bytes(message: bytes) -> MapFrame:
     """
     try:
         return _map_frame(message)
-    except (ValueError, KeyError) as error:  # KeyError: the kind
+    except (ValueError, KeyError, OverflowError) as error:  # the kind; a time without end
         reason = (
             f"a map frame of {len(message)} bytes that is of no known kind or shorter than its header says"
         )

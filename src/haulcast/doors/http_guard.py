@@ -5,6 +5,7 @@ claims in the request's state; a route may leave there, as `changed`, what it ch
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +39,7 @@ class HttpGuard:
         limits: are counted in; None: nobody is limited.
         proxies: whose word is taken for a client's address.
         audit: hears of changes and of refused access.
+        readable: lets pages of other origins read an answer that the guard gives itself.
     """
 
     app: ASGIApp
@@ -45,6 +47,7 @@ class HttpGuard:
     limits: RateLimits | None = None
     proxies: Proxies = field(default_factory=Proxies)
     audit: Recorder = field(default_factory=NoAudit)
+    readable: Callable[[ASGIApp], ASGIApp] = lambda app: app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or one handshake, whose limits are the door's business."""
@@ -64,7 +67,7 @@ class HttpGuard:
             _check_head(scope)
         except (RateError, HeadTooLargeError) as error:
             answer = problem_response(error.http_status, error.code, error.reason, headers=headers_of(error))
-            await answer(scope, receive, guarded)
+            await self.readable(answer)(scope, receive, guarded)
             return
         await self.app(
             scope, _paced(receive, self.settings.handshake_timeout_s), self._audited(scope, guarded)

@@ -77,11 +77,19 @@ def page_asked_for(request: Request) -> Page:
     Raises:
         RequestError: a limit that is none.
     """
-    limit = request.query_params.get("limit", str(USUAL_PAGE))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= MOST_PAGE):
-        reason = f"limit is {limit[:80]!r}; allowed is 1 to {MOST_PAGE}"
-        raise RequestError("out_of_range", reason, field="limit")
-    return Page(int(limit), request.query_params.get("after", "").replace("\0", ""))
+    return Page(limit_asked_for(request), request.query_params.get("after", "").replace("\0", ""))
+
+
+def limit_asked_for(request: Request, usual: int = USUAL_PAGE, most: int = MOST_PAGE) -> int:
+    """`limit` of the query.
+
+    Raises:
+        RequestError: not a whole number from 1 to `most`.
+    """
+    text = request.query_params.get("limit", str(usual))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
+        raise RequestError("out_of_range", f"limit is {text[:80]!r}; allowed is 1 to {most}", field="limit")
+    return int(text)
 
 
 def flag_asked_for(request: Request, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Times, spans and limits of a query, and times written the way that was asked for: what reports and events have in common."""
+"""Times and spans in requests, and times written the way that was asked for."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import Request
 
-from haulcast.doors.request_fields import MOST_PAGE, USUAL_PAGE
 from haulcast.errors import RequestError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,15 +28,12 @@ class Span:
     end_ms: int
 
 
-def time_asked_for(request: Request, name: str, usual_ms: int) -> int:
-    """A time of the query, ms since 1970 UTC, given as that or in ISO 8601 with Z or an offset.
+def time_of(text: str, name: str) -> int:
+    """A time, ms since 1970 UTC; `name` is what it is called, for the error.
 
     Raises:
-        RequestError: anything else.
+        RequestError: it is none.
     """
-    text = request.query_params.get(name)
-    if text is None:
-        return usual_ms
     try:
         if WHOLE.fullmatch(text):
             time_ms = int(text)
@@ -49,6 +45,16 @@ def time_asked_for(request: Request, name: str, usual_ms: int) -> int:
         allowed = "ISO 8601 with Z or an offset, as 2026-01-31T08:00:00Z, or milliseconds since 1970, of the years 1 to 9999"
         raise RequestError("bad_time", f"{name} is {text[:80]!r}; allowed is {allowed}", field=name)
     return time_ms
+
+
+def time_asked_for(request: Request, name: str, usual_ms: int) -> int:
+    """A time of the query; `usual_ms` when it is absent.
+
+    Raises:
+        RequestError: it is none.
+    """
+    text = request.query_params.get(name)
+    return usual_ms if text is None else time_of(text, name)
 
 
 def span_asked_for(request: Request, now_ms: int, most_days: int | None = None) -> Span:
@@ -66,18 +72,6 @@ def span_asked_for(request: Request, now_ms: int, most_days: int | None = None) 
             "span_too_long", f"from and to are more than the {most_days} days apart that are allowed here", field="from"
         )  # fmt: skip
     return Span(begin_ms, end_ms)
-
-
-def limit_asked_for(request: Request, usual: int = USUAL_PAGE, most: int = MOST_PAGE) -> int:
-    """`limit` of the query.
-
-    Raises:
-        RequestError: not a whole number from 1 to `most`.
-    """
-    text = request.query_params.get("limit", str(usual))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise RequestError("out_of_range", f"limit is {text[:80]!r}; allowed is 1 to {most}", field="limit")
-    return int(text)
 
 
 def wants_iso(request: Request) -> bool:

@@ -4,7 +4,9 @@ Both override single methods of uvicorn's classes; `tests/contracts/test_socket_
 """
 
 import asyncio
+import sys
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -15,6 +17,8 @@ from websockets.http11 import Request
 from haulcast.doors.crowd import Crowd
 from haulcast.doors.http_guard import HEAD_BYTES
 from haulcast.doors.open_sockets import CLOSE_GRACE_S
+from haulcast.doors.problems import problem_response
+from haulcast.doors.security_headers import security_headers
 from haulcast.settings import Settings
 
 ABORT = "haulcast.abort"
@@ -29,7 +33,9 @@ def uvicorn_options(settings: Settings, crowd: Crowd | None = None) -> dict[str,
     """
     crowd = crowd or Crowd(settings.connections, settings.connections_per_address)
     return {
-        "http": partial(PageHttp, handshake_timeout_s=settings.handshake_timeout_s, crowd=crowd),
+        "http": partial(
+            PageHttp, handshake_timeout_s=settings.handshake_timeout_s, crowd=crowd, hsts_s=settings.hsts_s
+        ),
         "ws": partial(PageWebSocket, crowd=crowd),
         "h11_max_incomplete_event_size": HEAD_BYTES,
         "proxy_headers": False,  # uvicorn would believe any process on this machine; `doors.addresses` asks the settings
@@ -47,9 +53,12 @@ def uvicorn_options(settings: Settings, crowd: Crowd | None = None) -> dict[str,
 class PageHttp(H11Protocol):
     """HTTP/1.1, which cuts off who has not sent the head of a request in time, the first one or a later one."""
 
-    def __init__(self, *args: Any, handshake_timeout_s: float, crowd: Crowd, **more: Any) -> None:
+    def __init__(
+        self, *args: Any, handshake_timeout_s: float, crowd: Crowd, hsts_s: int = 0, **more: Any
+    ) -> None:
         super().__init__(*args, **more)
         self._handshake_timeout_s = handshake_timeout_s
+        self._answer_headers = security_headers(hsts_s)
         self._crowd = crowd
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_counted = False
@@ -78,6 +87,27 @@ class PageHttp(H11Protocol):
         socket = self.transport.get_protocol()
         if isinstance(socket, PageWebSocket) and not socket.has_request:  # a line over the library's 8 KiB
             self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """What is no HTTP, or too much of it, hears a problem document; uvicorn would say it in plain text."""
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:  # an answer is under way
+            self.transport.abort()
+            return
+        status = getattr(
+            sys.exception(), "error_status_hint", HTTPStatus.BAD_REQUEST
+        )  # h11's, why we are called
+        detail = "this is no HTTP/1.1 that can be read"
+        if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            answer = problem_response(
+                status, "head_too_large", f"a request's head has at most {HEAD_BYTES} bytes"
+            )
+        else:
+            answer = problem_response(status, "bad_http", detail)
+        headers = {**self._answer_headers, **answer.headers, "connection": "close"}
+        head = h11.Response(status_code=answer.status_code, headers=list(headers.items()))
+        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The clock stops."""

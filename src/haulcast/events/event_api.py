@@ -11,8 +11,8 @@ from starlette.routing import Route
 from geo.fence_events import Kind
 from haulcast.doors.http_access import READERS, Verify, admitted
 from haulcast.doors.http_routes import resource
-from haulcast.doors.request_fields import MOST_PAGE, checked_id
-from haulcast.doors.time_fields import limit_asked_for, time_asked_for
+from haulcast.doors.request_fields import MOST_PAGE, checked_id, limit_asked_for
+from haulcast.doors.time_fields import time_asked_for
 from haulcast.errors import RequestError
 from haulcast.events.event_store import EventFilter, EventStore
 

@@ -13,12 +13,11 @@ from starlette.routing import Route
 
 from haulcast.doors.http_access import READERS, Verify, admitted
 from haulcast.doors.http_routes import resource
-from haulcast.doors.request_fields import checked_id, flag_asked_for, page_asked_for
+from haulcast.doors.request_fields import checked_id, flag_asked_for, limit_asked_for, page_asked_for
 from haulcast.doors.time_fields import (
     LEAST_MS,
     MOST_MS,
     Span,
-    limit_asked_for,
     span_asked_for,
     time_member,
     wants_iso,

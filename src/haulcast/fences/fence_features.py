@@ -59,7 +59,8 @@ def fence_of_feature(
             "wrong_type", f"type is {members.get('type')!r}; it has to be 'Feature'", field="type"
         )
     fence_id = _agreed_id(members.get("id"), fence_id)
-    stated = checked_object(members.get("properties") or {}, "properties", _PROPERTIES)
+    stated = members.get("properties")
+    stated = checked_object({} if stated is None else stated, "properties", _PROPERTIES)
     properties = {name: value for name, value in stated.items() if value is not None}
     metres = {name: properties[name] for name in METRES if name in properties}
     geometry = _geometry(members.get("geometry"), properties)

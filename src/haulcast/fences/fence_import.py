@@ -114,7 +114,8 @@ def _read(features: list[Any], *, repair: bool, sizes: Mapping[str, float]) -> I
         except ClientError as error:
             read.wrong += 1
             if read.wrong <= MOST_ERRORS_SHOWN:
-                fence_id = str(feature.get("id"))[:MOST_ID_CHARACTERS] if isinstance(feature, dict) else None
+                stated = feature.get("id") if isinstance(feature, dict) else None
+                fence_id = None if stated is None else str(stated)[:MOST_ID_CHARACTERS]
                 read.errors.append({"index": index, "id": fence_id, **error.as_fields()})
         else:
             seen[draft.fence_id] = index

@@ -61,7 +61,7 @@ def _coordinates(text: str, kind: str, place: str) -> Any:
         raise RequestError(
             "bad_wkt", f"{place} is no WKT: its parentheses and commas do not match: {text[:80]!r}"
         ) from error
-    return coordinates[0] if kind == "Point" else coordinates
+    return coordinates[0] if kind == "Point" and coordinates else coordinates
 
 
 def _position(found: re.Match[str]) -> str:

@@ -214,7 +214,9 @@ def _typed(value: Any) -> Any:
 def _cell(value: Any, place: str) -> dict[str, int]:
     """A radio cell: `mcc,mnc,lac,cid[,rssi]`."""
     numbers = [as_number(one.strip()) for one in str(value).split(",")]
-    if not 4 <= len(numbers) <= 5 or any(one is None or one != int(one) for one in numbers):
+    if not 4 <= len(numbers) <= 5 or any(
+        one is None or one != int(one) or abs(one) >= EXACT for one in numbers
+    ):
         raise RequestError("wrong_type", "cell must be mcc,mnc,lac,cid[,rssi]", field=f"{place}cell")
     names = ("mcc", "mnc", "lac", "cid", "rssi_dbm")
     return {name: int(one) for name, one in zip(names, numbers, strict=False) if one is not None}

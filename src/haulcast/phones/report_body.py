@@ -26,10 +26,16 @@ async def report_body(request: Request, most_bytes: int) -> bytes:
         raise RequestError(
             "unknown_encoding", f"known are {', '.join(WINDOWS)}, or none at all", field="Content-Encoding"
         )
-    return _expanded(body, encoding, most_bytes)
+    return expanded(body, encoding, most_bytes)
 
 
-def _expanded(body: bytes, encoding: str, most_bytes: int) -> bytes:
+def expanded(body: bytes, encoding: str, most_bytes: int) -> bytes:
+    """A body of one of `WINDOWS`, decompressed.
+
+    Raises:
+        TooLargeError: more than `most_bytes`; no more than that is ever held.
+        RequestError: it is not whole, or not of this encoding.
+    """
     reader = zlib.decompressobj(WINDOWS[encoding])
     try:
         plain = reader.decompress(body, most_bytes + 1)

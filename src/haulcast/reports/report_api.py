@@ -16,8 +16,8 @@ from geo.stay_points import DRIVING, STILL, StayLimits
 from geo.track_thinning import MOST_TOLERANCE_M
 from haulcast.doors.http_access import READERS, Verify, admitted
 from haulcast.doors.http_routes import resource
-from haulcast.doors.request_fields import MOST_PAGE, checked_id, page_asked_for
-from haulcast.doors.time_fields import Span, limit_asked_for, span_asked_for, wants_iso
+from haulcast.doors.request_fields import MOST_PAGE, checked_id, limit_asked_for, page_asked_for
+from haulcast.doors.time_fields import Span, span_asked_for, wants_iso
 from haulcast.errors import NotFoundError, RequestError
 from haulcast.history.history_store import HistoryStore
 from haulcast.positions.last_positions import LastPositions

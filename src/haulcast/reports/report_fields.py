@@ -17,7 +17,7 @@ from haulcast.history.history_store import FixKey
 FIRST_DATE, LAST_DATE = date(2, 1, 1), date(9998, 12, 31)  # every zone's days lie within the years 1 to 9999
 MOST_SEQ = 2**63 - 1
 
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,40})?")
 
 
 def dates_asked_for(request: Request, today: date) -> tuple[date, date]:

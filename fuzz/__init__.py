@@ -1,0 +1,1 @@
+"""Fuzzing of every decoder that strangers reach: `python -m fuzz`."""

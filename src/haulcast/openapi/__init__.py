@@ -1,0 +1,1 @@
+"""What the HTTP interface is, for machines (`/openapi.json`) and for people (`/docs`)."""
