@@ -9,7 +9,7 @@ import pytest
 from wire_schema import DOCS, WireSchema, read_asyncapi
 
 from haulcast.doors import wire
-from haulcast.live_map import event_lane
+from haulcast.tracking import event_documents
 
 PROTOCOL = (DOCS / "protocol.md").read_text()
 OPERATIONS = {
@@ -102,8 +102,8 @@ def test_event_kinds_and_causes_are_those_of_the_code() -> None:
     """The schema names each kind and cause of a fence event, and no other."""
     fields = read_asyncapi()["components"]["messages"]["event"]["payload"]["properties"]
     assert (fields["event"]["enum"], fields["cause"]["enum"]) == (
-        list(event_lane.KINDS),
-        list(event_lane.CAUSES),
+        list(event_documents.KINDS),
+        list(event_documents.CAUSES),
     )
 
 
@@ -111,9 +111,9 @@ def test_the_page_explains_each_kind_of_event_and_each_cause() -> None:
     """The table of events and the sentence on causes name what the code has."""
     table = PROTOCOL[PROTOCOL.index("| `event` |") :].split("\n\n")[0]
     rows = "".join(re.findall(r"^\| (`[^|]+)\|", table, re.MULTILINE)[1:])
-    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(event_lane.KINDS)
+    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(event_documents.KINDS)
     sentence = PROTOCOL[PROTOCOL.index("`cause` is ") :].split(". ")[0]
-    assert re.findall(r"`(\w+)`\s\(", sentence) == list(event_lane.CAUSES)
+    assert re.findall(r"`(\w+)`\s\(", sentence) == list(event_documents.CAUSES)
 
 
 def test_device_error_codes_are_the_same_on_the_page_and_in_the_schema() -> None:

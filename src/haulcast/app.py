@@ -6,38 +6,32 @@ import secrets
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
 
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits
-from haulcast import clock, hub_chores, status_api
+from haulcast import clock, hub_chores
 from haulcast.access.gate import open_gate
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop, saving
 from haulcast.checkpoints.checkpoint_store_postgres import PostgresCheckpointStore
-from haulcast.checkpoints.restoring import restore_vehicles
+from haulcast.checkpoints.restoring import first_number, restore_vehicles
 from haulcast.database.pool import Database, open_database
 from haulcast.devices.device_frames import decode_frames
 from haulcast.devices.device_sessions import DeviceSessions
-from haulcast.doors import http_server, problems
+from haulcast.doors import http_server
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.fast_server import serve_fast_socket
 from haulcast.doors.handshake import SocketPath
-from haulcast.doors.http_routes import Pages
 from haulcast.doors.page_socket import PageSockets
 from haulcast.doors.socket_session import Admission, SocketSession
 from haulcast.doors.tokens import shared_secrets
 from haulcast.doors.wire import DEVICE_PATH, LIVE_PATH
 from haulcast.errors import StoreError
 from haulcast.events import reading
-from haulcast.fences import fence_api
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import fence_edits
 from haulcast.fences.fence_store_postgres import PostgresFenceStore
@@ -47,30 +41,24 @@ from haulcast.history.history_writer import HistoryWriter, writing
 from haulcast.history.open_history import open_history
 from haulcast.history.retention import keep_days
 from haulcast.hub_counters import HubCounters
+from haulcast.hub_http import HubHttp
 from haulcast.hub_kernels import warm_up
+from haulcast.hub_redo import redo_stored
 from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
 from haulcast.live_map.playbacks import Playbacks
-from haulcast.metrics import metrics_api
-from haulcast.openapi import openapi_api
-from haulcast.phones import phone_api, phone_id_api
-from haulcast.phones.osmand_port import OsmandPort
-from haulcast.phones.phone_id_store_postgres import PostgresPhoneIdStore
-from haulcast.phones.reporters import Reporters
 from haulcast.phones.submissions import Submissions
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.positions.vehicle_rows import VehicleRows
-from haulcast.reports import report_api
-from haulcast.rules import rule_api
 from haulcast.rules.rule_book import RuleBook
 from haulcast.rules.rule_edits import rule_edits
 from haulcast.rules.rule_scope import RuleScope
 from haulcast.rules.rule_store_postgres import PostgresRuleStore
 from haulcast.rules.rule_watch import RuleWatch
 from haulcast.settings import Settings
+from haulcast.tracking.event_documents import EventDocuments
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState, StepResult
-from haulcast.vehicles import vehicle_api
 from haulcast.vehicles.vehicle_edits import vehicle_edits
 from haulcast.vehicles.vehicle_registry import VehicleRegistry, vehicle_registry
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
@@ -79,7 +67,6 @@ from haulcast.webhooks.sending import webhook_sending
 
 log = structlog.get_logger("haulcast.hub")
 
-WEB = Path(__file__).parent / "live_map" / "web"
 LOSSY_TICKS = 1_000  # in which the full history dropped fixes; longer than a phone waits for its answer
 
 
@@ -123,12 +110,12 @@ class Hub:
             if not warming.done():
                 log.info("compiling", hint="the first start on a machine takes up to a minute longer")
             await warming
+            self._webhooks = await stack.enter_async_context(webhook_sending(database, self.settings))
             await self._read_stores(stack, database)
             await self._restore(stack, database)
             self._wire(registry)
             if self._history:
                 await stack.enter_async_context(writing(self._history))
-            self._webhooks = await stack.enter_async_context(webhook_sending(database, self.settings))
             self._counters = HubCounters(
                 loop=self._loop, state=self._state, inbox=self._inbox, rows=self._rows, sessions=self._sessions,
                 catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out, history=self._history,
@@ -144,11 +131,7 @@ class Hub:
             self._counters.sockets.extend((fast.sockets, page_sockets.sockets))
             # last, so that who asks whether the hub is ready finds all of it
             await stack.enter_async_context(self._serving_http(listening, database, page_sockets))
-            for chore in (
-                self._counters.summarise(self.settings.summary_interval_s),
-                reading.forgetting(database, self.settings.history_days, clock.epoch_ms),
-                *hub_chores.chores(self.settings, self._loop, self._state, self._sessions),
-            ):
+            for chore in self._chores(database):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
                 "ready",
@@ -164,6 +147,11 @@ class Hub:
                 await self._finish()
                 goodbye = (CloseCode.GOING_AWAY, "the hub stops; come back", self.settings.stop_timeout_s / 3)
                 await asyncio.gather(fast.stop(*goodbye), page_sockets.stop(*goodbye))
+
+    def _chores(self, database: Database) -> Iterator[hub_chores.Chore]:
+        yield self._counters.summarise(self.settings.summary_interval_s)
+        yield reading.forgetting(database, self.settings.history_days, clock.epoch_ms)
+        yield from hub_chores.chores(self.settings, self._loop, self._state, self._sessions)
 
     async def _finish(self) -> None:
         """Step, store and ack what has come."""
@@ -200,14 +188,16 @@ class Hub:
         checkpoint_store = PostgresCheckpointStore(database)
         await restore_vehicles(checkpoint_store, self._state, self._rows, self._catalogue.handle_of)
         self._history = await self._history_writer(database, stack)
+        first = await first_number(checkpoint_store, self._state, clock.epoch_ms() * 1000)
+        self._documents = EventDocuments(self._rows, self._fence_label, self._state.rules.label, first)
         self._checkpoints = CheckpointLoop(
-            checkpoint_store,
-            self._state,
-            self._rows,
-            self._catalogue.id_of,
-            self.settings.checkpoint_interval_s,
-            (self._history or self._state.track).sequences,
-        )
+            checkpoint_store, self._state, self._rows, self._catalogue.id_of, self.settings.checkpoint_interval_s,
+            (self._history or self._state.track).sequences, documents=self._documents,
+            on_events_stored=self._webhooks.on_events_stored,
+        )  # fmt: skip
+        await redo_stored(
+            database, self.settings, self._state, self._rows, self._catalogue, self._rule_book, self._checkpoints
+        )  # fmt: skip
         await stack.enter_async_context(saving(self._checkpoints))
 
     async def _history_writer(
@@ -256,15 +246,14 @@ class Hub:
                 on_stored=self._on_stored,
                 on_refused=self._sessions.on_refused,
                 on_resend=self._sessions.on_resend,
+                events=self._checkpoints.events,
             )
         self._submissions = Submissions(
             self._inbox, self._state.track, row_of=self._phone_row, stored=self._stored, now_ms=clock.epoch_ms
         )
         self._fan_out = FanOut(
             self.settings, self._state.last, self._rows, epoch=secrets.token_hex(6),
-            fence_label=lambda handle: (self._catalogue.id_of(handle), self._catalogue.name_of(handle)),
-            rule_label=self._state.rules.label,
-            now_ms=clock.epoch_ms, call_later=loop.call_later,
+            documents=self._documents, now_ms=clock.epoch_ms, call_later=loop.call_later,
         )  # fmt: skip
         self._loop = TickLoop(
             self._state, self._inbox,
@@ -290,6 +279,9 @@ class Hub:
 
     def _live_session(self, admission: Admission) -> SocketSession:
         return LiveSession(self._fan_out, self.settings, admission, self._playbacks)
+
+    def _fence_label(self, handle: int) -> tuple[str, str]:
+        return self._catalogue.id_of(handle), self._catalogue.name_of(handle)
 
     def _fence_facts(self, handle: int) -> tuple[str, str, Collection[str]]:
         return (
@@ -367,50 +359,13 @@ class Hub:
     async def _serving_http(
         self, listening: list[socket.socket], database: Database, page_sockets: PageSockets
     ) -> AsyncIterator[None]:
-        checks: dict[str, status_api.Check] = {
-            "kernels": self._kernel_trouble,
-        }
-        spared: dict[str, status_api.Check] = {"database": database.trouble}
-        phone_ids = PostgresPhoneIdStore(database)
-        reporters = Reporters(self._gate.verify, phone_ids, self._gate.count)
-        phones = (reporters, self._submissions, self.settings)
-        routes: list[BaseRoute] = [
-            *status_api.routes(self._gate.verify, checks, spared, self._counters.status),
-            *metrics_api.routes(self._gate.verify, self.settings.metrics_token, self._counters),
-            *reading.routes(  # before those of /v1/vehicles/{id} and /v1/fences/{id}
-                database,
-                self._gate.verify,
-                self._vehicle_edits.store.find,
-                self._fence_edits.store.find,
-                clock.epoch_ms,
-            ),
-            *fence_api.routes(self._fence_edits, self._gate.verify),
-            *rule_api.routes(self._rule_edits, self._gate.verify, self._catalogue.find_tags),
-            *report_api.routes(  # before those of /v1/vehicles/{id}
-                self._history_store,
-                self._gate.verify,
-                self._rows,
-                self._state.last,
-                self._vehicle_edits.store.find,
-                clock.epoch_ms,
-            ),
-            *vehicle_api.routes(self._vehicle_edits, self._gate.verify, self._position_of, self._forget),
-            *self._webhooks.routes(self._gate.verify),
-            *phone_id_api.routes(phone_ids, self._gate.verify),
-            *phone_api.routes(*phones),
-            *self._gate.routes(),
-            *openapi_api.routes(),
-            *page_sockets.routes(),
-            Pages("/", WEB),
-        ]
-        handlers = problems.exception_handlers()
-        application: ASGIApp = Starlette(routes=routes, exception_handlers=handlers)
-        if port := self.settings.osmand_port:
-            osmand = Starlette(routes=phone_api.osmand_routes(*phones), exception_handlers=handlers)
-            application = OsmandPort(port, osmand, application)
-        async with http_server.serving(
-            self._gate.guard(application), listening, self.settings, self._gate.crowd()
-        ):
+        application = HubHttp(
+            settings=self.settings, database=database, gate=self._gate, counters=self._counters, last=self._state.last,
+            catalogue=self._catalogue, fence_edits=self._fence_edits, rule_edits=self._rule_edits, vehicle_edits=self._vehicle_edits,
+            history_store=self._history_store, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
+            position_of=self._position_of, forget=self._forget,
+        ).application()  # fmt: skip
+        async with http_server.serving(application, listening, self.settings, self._gate.crowd()):
             yield
 
     async def _kernel_trouble(self) -> str | None:

@@ -17,6 +17,7 @@ from haulcast.errors import StoreError
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.watch import FenceWatch
 from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.tracking.event_documents import EventDocuments
 from haulcast.tracking.step import HubState, step
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
 
@@ -97,11 +98,15 @@ class Run:
         self.rows = VehicleRows()
         self.state = HubState(FenceWatch(first_visit=100))
         self.catalogue = FenceCatalogue(self.rows.fleet_number_of)
+        self.documents = EventDocuments(
+            self.rows, lambda handle: (self.catalogue.id_of(handle), self.catalogue.name_of(handle)), lambda n: (f"r{n}", ""), 1
+        )  # fmt: skip
 
     def loop(self, store, interval_s: float = 3600.0) -> CheckpointLoop:
         return CheckpointLoop(
-            store, self.state, self.rows, self.catalogue.id_of, interval_s, self.state.track.sequences
-        )
+            store, self.state, self.rows, self.catalogue.id_of, interval_s, self.state.track.sequences,
+            documents=self.documents,
+        )  # fmt: skip
 
     def step(self, *fixes: tuple[str, str, int, float], accuracy_m: float = np.nan):
         """Of (fleet, vehicle, seq, lat), a second a sequence."""
@@ -130,7 +135,7 @@ async def _first_run(store, vehicles) -> tuple[Run, int]:
     entered = run.step(("acme", "t", 7, 50.0))
     loop.on_step(entered)
     await loop.save_rest()
-    assert loop.counters == {"saved": 2, "waiting": 0}
+    assert (loop.counters["saved"], loop.counters["waiting"]) == (2, 0)
     return run, int(entered.events.visit[0])
 
 
@@ -211,7 +216,7 @@ class Away:
         self.tries = 0
         self.saved: list[str] = []
 
-    async def save(self, checkpoints: Checkpoints) -> list[int]:
+    async def save(self, checkpoints: Checkpoints, events=()) -> list[int]:
         self.tries += 1
         if not self.is_there:
             raise StoreError("database_unreachable", "gone")
@@ -228,7 +233,7 @@ async def test_a_store_that_is_away_is_tried_again_and_costs_no_memory(wait_unti
         for seq in range(20):
             loop.on_step(run.step(*(("acme", f"v{i}", seq, 49.0) for i in range(5))))
         await wait_until(lambda: store.tries > 3)
-        assert loop.counters == {"saved": 0, "waiting": 5}
+        assert (loop.counters["saved"], loop.counters["waiting"]) == (0, 5)
         gone = run.rows.find("acme", "v3")
         run.state.last.forget(gone)
         loop.forget(gone)

@@ -34,6 +34,7 @@ from haulcast.history.history_writer import FIX_BYTES, HistoryWriter, writing
 from haulcast.positions.inbox import Inbox
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.settings import Settings
+from haulcast.tracking.event_documents import EventDocuments
 from haulcast.tracking.step import HubState, step
 
 START_MS = 1_790_000_000_000
@@ -67,7 +68,7 @@ class World:
             raise StoreError("away", "the store went away in the middle")
         return fresh
 
-    async def save(self, checkpoints) -> list[int]:
+    async def save(self, checkpoints, events=()) -> list[int]:
         """The store of checkpoints."""
         self.checkpoints.append(checkpoints)
         return []
@@ -88,8 +89,9 @@ class Hub:
             now_ms=lambda: world.now_ms,
         )  # fmt: skip
         self.loop = CheckpointLoop(
-            world, self.state, self.rows, self.catalogue.id_of, 3600.0, self.writer.sequences
-        )
+            world, self.state, self.rows, self.catalogue.id_of, 3600.0, self.writer.sequences,
+            documents=EventDocuments(self.rows, lambda handle: ("", ""), lambda number: ("", ""), 1),
+        )  # fmt: skip
         self.sessions = DeviceSessions(
             Settings(ack_interval_ms=0), self.inbox, self.writer,
             row_of=self.row_of, on_gone=lambda row: self.give_up_held(np.array([row])),

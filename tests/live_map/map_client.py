@@ -15,6 +15,7 @@ from haulcast.live_map.live_session import LiveSession
 from haulcast.positions.last_positions import LastPositions
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.settings import Settings
+from haulcast.tracking.event_documents import EventDocuments
 
 EPOCH = "k3x"
 WORLD = [-180, -90, 180, 90]
@@ -246,8 +247,11 @@ class MapHub:
         self.settings = Settings(**settings)
         self.rows, self.positions = VehicleRows(), LastPositions()
         self.fan_out = FanOut(
-            self.settings, self.positions, self.rows, epoch=EPOCH, fence_label=lambda handle: (f"f{handle}", f"Fence {handle}"),
-            rule_label=lambda number: (f"r{number}", f"Rule {number}"), now_ms=self.clock.now_ms, call_later=self.clock.call_later,
+            self.settings, self.positions, self.rows, epoch=EPOCH,
+            documents=EventDocuments(
+                self.rows, lambda handle: (f"f{handle}", f"Fence {handle}"), lambda number: (f"r{number}", f"Rule {number}"), 1,
+            ),
+            now_ms=self.clock.now_ms, call_later=self.clock.call_later,
         )  # fmt: skip
 
     def client(self, fleet="acme", **options):

@@ -30,11 +30,11 @@ def test_an_event_says_what_the_protocol_says(hub):
     hub.settle(client)
     now = client.events[0]["fix_time_ms"]
     assert client.events[0] == {
-        "type": "event", "offset": 1, "event": "enter", "cause": "moved", "visit": 1790000000000001, "vehicle": "truck-7", "fence": "f3",
+        "type": "event", "offset": 1, "id": "0000000000000001", "event": "enter", "cause": "moved", "visit": 1790000000000001, "vehicle": "truck-7", "fence": "f3",
         "name": "Fence 3", "time_ms": now - 500, "lat": 37.7749, "lon": -122.4194, "fix_time_ms": now,
     }  # fmt: skip
     assert client.events[1] == client.events[0] | {
-        "offset": 2, "event": "exit", "visit": 1790000000000002, "entered_ms": now - 900,
+        "offset": 2, "id": "0000000000000002", "event": "exit", "visit": 1790000000000002, "entered_ms": now - 900,
     }  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_each_kind_of_event_says_what_applies_and_nothing_else(hub, name, wire_s
     (event,) = client.events
     assert wire_schema("event").validate(event) == "event"
     expected = {
-        "type": "event", "offset": 1, "event": name.partition(",")[0], "cause": columns["cause"].name.lower(), "vehicle": "a",
+        "type": "event", "offset": 1, "id": "0000000000000001", "event": name.partition(",")[0], "cause": columns["cause"].name.lower(), "vehicle": "a",
         "time_ms": 100, "lat": 37.5, "lon": -122.0, "fix_time_ms": 90, **wanted,
     }  # fmt: skip
     if "rule" in columns:

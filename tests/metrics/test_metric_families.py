@@ -25,7 +25,7 @@ WHOLE = {
     "inbox": {"frames": 1, "bytes": 90},
     "map": {"subscribers": 1, "frames": 2, "bytes": 3, "rows": 4, "events": 5, "slow_closes": 6},
     "doors": {"connections": 1, "turned_away": 2, "rate_limited": 3, "audit_dropped": 4},
-    "checkpoints": {"saved": 1, "waiting": 2},
+    "checkpoints": {"saved": 1, "waiting": 2, "events_stored": 3, "events_waiting": 4, "events_dropped": 5},
     "database": {"connections": {"used": 1, "idle": 2}, "most": 10},
     "webhooks": {"known": 2, "sending": 1, "delivered": 9, "failed": 1, "dead": 0, "gone": 0, "backlog": 4},
     "history": {

@@ -8,6 +8,7 @@ from haulcast.checkpoints.restoring import restore_vehicles
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.rules.rule import RuleKind, Selection
 from haulcast.rules.schedule import Schedule, WeeklyWindow
+from haulcast.tracking.event_documents import EventDocuments
 
 DWELL = rule(RuleKind.DWELL, dwell_s=600)
 LONG = rule(RuleKind.DWELL, "long", dwell_s=2_000)
@@ -20,7 +21,7 @@ class Memory:
     def __init__(self) -> None:
         self.kept = []
 
-    async def save(self, checkpoints):
+    async def save(self, checkpoints, events=()):
         self.kept.append(checkpoints)
         return []
 
@@ -34,7 +35,10 @@ async def restarted(world: World, *rules, down_until_s: float) -> World:
     rows, store = VehicleRows(), Memory()
     for vehicle in range(4):
         rows.row_of("acme", f"v{vehicle}")
-    loop = CheckpointLoop(store, world.state, rows, {DEPOT: "depot"}.get, 3_600, world.state.track.sequences)
+    loop = CheckpointLoop(
+        store, world.state, rows, {DEPOT: "depot"}.get, 3_600, world.state.track.sequences,
+        documents=EventDocuments(rows, lambda handle: ("depot", "Depot"), lambda number: ("", ""), 1),
+    )  # fmt: skip
     loop._ensure_rows(4)
     loop._need[:4] = 1
     await loop.save_rest()

@@ -13,8 +13,8 @@ from haulcast.access.access_store import AccessStore, RevocationKey
 from haulcast.doors.http_access import ADMINS, Verify, admitted
 from haulcast.doors.http_routes import resource
 from haulcast.doors.request_fields import checked_id, checked_object, json_body, limit_asked_for
-from haulcast.doors.time_fields import time_of
 from haulcast.doors.revocations import EVERYBODY, Revocation
+from haulcast.doors.time_fields import time_of
 from haulcast.errors import RequestError
 
 MOST_BYTES = 4_096

@@ -1,4 +1,4 @@
-"""The contract of a checkpoint store: what is kept of a vehicle over a restart, and what a store promises."""
+"""The contract of a checkpoint store: what is kept of a vehicle over a restart, with what was told of it, and what a store promises."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geo.positions import COLUMNS
+from haulcast.tracking.event_documents import EventDocument
 
 NUMBERS: Mapping[str, type] = {
     **{name: dtype for name, dtype in COLUMNS.items() if name != "row"},
@@ -52,17 +53,29 @@ class Checkpoints:
 
 
 class CheckpointStore(Protocol):
-    """One checkpoint a vehicle, by (fleet, vehicle id).
+    """One checkpoint a vehicle, by (fleet, vehicle id); all events, each once, and the visits that follow from them.
 
-    - A save is durable when it returns, and is done whole or not at all.
+    - A save is durable when it returns, and is done whole or not at all: no checkpoint without the events that led to it, no event
+      without the checkpoint after it, so that no later run of the hub tells one again.
     - Only a vehicle that the hub has on record has a checkpoint; the deletion of a vehicle takes it away, and a save that is
-      under way cannot bring it back.
+      under way cannot bring it back. Its events and visits stay.
+    - An event that is there already, by its id, is not stored again; what is saved twice is as if it was saved once.
+    - Events are numbered in the order in which they become visible, as long as one hub writes.
     - Numbers come back bit for bit, NaN included.
     - Every method raises StoreError when the store cannot be reached; whether a save that failed so was done is unknown.
     """
 
-    async def save(self, checkpoints: Checkpoints) -> Sequence[int]:
-        """Replace the checkpoints of these vehicles, each named once; returns the indices of those not on record."""
+    async def save(self, checkpoints: Checkpoints, events: Sequence[EventDocument] = ()) -> Sequence[int]:
+        """Replace the checkpoints of these vehicles, each named once, and store events; returns the indices of those not on record.
+
+        Args:
+            checkpoints: each of a state that includes all events told of the vehicle so far.
+            events: in order; those of a vehicle that `checkpoints` names and that is not on record are not stored, those of vehicles
+                that it does not name are.
+        """
+
+    async def newest_event(self) -> int:
+        """The highest number of an event that is stored; -1: there is none."""
 
     def read_all(self) -> AsyncIterator[Checkpoints]:
         """Every checkpoint, in portions: the state at one moment."""

@@ -1,4 +1,4 @@
-"""Checkpoints in PostgreSQL."""
+"""Checkpoints in PostgreSQL, and events and visits in the same transaction."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from haulcast.checkpoints import event_rows
 from haulcast.checkpoints.checkpoint_store import NUMBERS, Checkpoints
 from haulcast.database.pool import Database
+from haulcast.tracking.event_documents import EventDocument
 
 PORTION = 2_000
 
@@ -34,19 +36,28 @@ _READ = f"SELECT fleet, vehicle_id, visits::text, pairs::text, {_NUMBERS} FROM c
 
 
 class PostgresCheckpointStore:
-    """The table `checkpoints`, whose rows hang on those of `vehicles`."""
+    """The table `checkpoints`, whose rows hang on those of `vehicles`; `events` and `visits`, which hang on nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, checkpoints: Checkpoints) -> Sequence[int]:
+    async def save(self, checkpoints: Checkpoints, events: Sequence[EventDocument] = ()) -> Sequence[int]:
         """See `CheckpointStore`."""
-        columns = [checkpoints.numbers[name].tolist() for name in NUMBERS]
         async with self._database.connection() as connection:
-            missing = await connection.fetch(
-                _SAVE, checkpoints.fleet, checkpoints.vehicle, checkpoints.visits, checkpoints.pairs, *columns
-            )
-        return [row["place"] for row in missing]
+            if not events:  # one statement is a transaction by itself
+                return await _save(connection, checkpoints)
+            async with connection.transaction():
+                missing = await _save(connection, checkpoints) if len(checkpoints) else []
+                unknown = {(checkpoints.fleet[i], checkpoints.vehicle[i]) for i in missing}
+                kept = [event for event in events if (event.fleet, event.said["vehicle"]) not in unknown]
+                if kept:
+                    await event_rows.write_events(connection, kept)
+        return missing
+
+    async def newest_event(self) -> int:
+        """See `CheckpointStore`."""
+        async with self._database.connection() as connection:
+            return await event_rows.newest_event(connection)
 
     async def read_all(self) -> AsyncIterator[Checkpoints]:
         """See `CheckpointStore`."""
@@ -59,3 +70,11 @@ class PostgresCheckpointStore:
                     for (name, dtype), column in zip(NUMBERS.items(), columns, strict=True)
                 }
                 yield Checkpoints(fleet, vehicle, visits, pairs, numbers)
+
+
+async def _save(connection: Any, checkpoints: Checkpoints) -> list[int]:
+    columns = [checkpoints.numbers[name].tolist() for name in NUMBERS]
+    missing = await connection.fetch(
+        _SAVE, checkpoints.fleet, checkpoints.vehicle, checkpoints.visits, checkpoints.pairs, *columns
+    )
+    return [row["place"] for row in missing]

@@ -25,6 +25,20 @@ _WHOLE = {
 _SLOT = np.dtype([(name, _WHOLE.get(name, np.float64)) for name in Slots._fields])
 _SETTLED = (0,) * (len(Slots._fields) - 2)
 """What follows the fence of a visit; where the text is shorter, nothing is in doubt."""
+NUMBERS_APART = 1_000_000
+"""Between two runs of the hub on a clock that was set back: visits may be a little ahead of the newest event that is stored."""
+
+
+async def first_number(store: CheckpointStore, state: HubState, now_us: int) -> int:
+    """The number of this run's first event, and of its first visit in `state`: higher than all before, even if the clock was set back.
+
+    Raises:
+        StoreError: the store cannot be reached.
+    """
+    first = max(now_us, await store.newest_event() + NUMBERS_APART)
+    visits = state.fences.state
+    visits.next_visit = max(visits.next_visit, first)
+    return first
 
 
 async def restore_vehicles(

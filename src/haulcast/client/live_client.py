@@ -364,4 +364,5 @@ def _event_of(epoch: str, said: dict[str, Any]) -> Event:
         other=said.get("other"),
         speed_mps=said.get("speed_mps"),
         distance_m=said.get("distance_m"),
+        event_id=said.get("id", ""),
     )

@@ -73,6 +73,7 @@ class Event:
     other: str | None = None  # the other vehicle of near and apart
     speed_mps: float | None = None
     distance_m: float | None = None
+    event_id: str = ""  # the event's own, for ever: the same when it comes again, and in REST
 
 
 @dataclass(frozen=True, slots=True)

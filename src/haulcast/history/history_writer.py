@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -33,6 +33,17 @@ OnRefused = Callable[[Refusals], None]
 OnResend = Callable[[NDArray[np.int64], NDArray[np.int64]], None]
 
 log = structlog.get_logger()
+
+
+class EventGate(Protocol):
+    """Where the events go that follow from the fixes."""
+
+    @property
+    def told(self) -> int:
+        """Number of the newest event that was told."""
+
+    async def stored_until(self, told: int) -> None:
+        """Wait until no event up to this number waits to be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ class HistoryWriter:
         self._on_stored: OnStored = lambda _rows: None
         self._on_refused: OnRefused = lambda _refused: None
         self._on_resend: OnResend = lambda _rows, _seqs: None
+        self._events: EventGate | None = None
         self._now_ms = now_ms
         self._waiting: deque[_Waiting] = deque()  # the oldest of which may be in flight
         self._bytes = self._fixes = 0
@@ -108,15 +120,24 @@ class HistoryWriter:
             "store_away": self._away_since_ms is not None,
         }
 
-    def listen(self, *, on_stored: OnStored, on_refused: OnRefused, on_resend: OnResend) -> None:
+    def listen(
+        self,
+        *,
+        on_stored: OnStored,
+        on_refused: OnRefused,
+        on_resend: OnResend,
+        events: EventGate | None = None,
+    ) -> None:
         """Say who is told, before the first step.
 
         Args:
+            events: what a step told is stored before its fixes count as stored; None: nothing is told.
             on_stored: is given rows, each once, up to whose `handled_seq` everything is stored now.
             on_refused: is given fixes whose devices are to hear so: duplicates, and what the store refuses.
             on_resend: is given rows and the sequence of each after which its device is to send again.
         """
         self._on_stored, self._on_refused, self._on_resend = on_stored, on_refused, on_resend
+        self._events = events
 
     def handled_seq(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """The highest sequence of each row up to which every fix is stored or was refused; -1: none."""
@@ -268,7 +289,12 @@ class HistoryWriter:
                 break
             taken.append(waiting)
             fixes += len(waiting.fixes)
+        told = self._events.told if self._events else -1
         refused = await self._write(concatenate([waiting.fixes for waiting in taken]))
+        if (
+            self._events
+        ):  # fixes that come again after a crash are found there; an event that was acked away would be lost
+            await self._events.stored_until(told)
         for waiting in taken:
             self._stored[waiting.rows] = waiting.sequences
             self._waiting.popleft()

@@ -4,43 +4,17 @@ A reader is an offset in the log. What it cannot take yet stays there, so that a
 memory; one that falls out of the log is sent away with a code that says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
-
-from geo.fence_events import NONE, Cause, FenceEvents, Kind
 from haulcast.doors.close_codes import CloseCode
 from haulcast.live_map.event_log import EventLog
 from haulcast.live_map.subscriber import Subscriber
-from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.tracking.event_documents import EventDocument
 
-KINDS = tuple(kind.name.lower() for kind in Kind)
-CAUSES = tuple(cause.name.lower() for cause in Cause)
 MOST_AT_ONCE = 1_000
 """Events that are looked at for one reader before the loop serves others; who sees few of them could be sent the whole log's."""
-VALUES = {Kind.OVERSPEED: "speed_mps", Kind.NEAR: "distance_m", Kind.APART: "distance_m"}
-
-
-class _Event(NamedTuple):
-    """A row of `FenceEvents`."""
-
-    row: int
-    handle: int
-    kind: int
-    cause: int
-    visit: int
-    time_ms: int
-    lat_deg: float
-    lon_deg: float
-    fix_time_ms: int
-    fix: int
-    entered_ms: int
-    left_ms: int
-    rule: int
-    other: int
-    value: float
 
 
 class EventLane:
@@ -49,8 +23,6 @@ class EventLane:
     Args:
         epoch: of the hub's run; any text that was never used before.
         capacity: events kept per fleet.
-        fence_label: id and name of a fence by its handle, also of one that has just been deleted.
-        rule_label: id and name of a rule by its number in the rule set of the step that is told.
         on_full: called with a reader whose link takes no more; `pump` it when it does again.
         call_later: plans a call after so many seconds (the event loop's).
 
@@ -62,9 +34,6 @@ class EventLane:
         self,
         epoch: str,
         capacity: int,
-        rows: VehicleRows,
-        fence_label: Callable[[int], tuple[str, str]],
-        rule_label: Callable[[int], tuple[str, str]],
         on_full: Callable[[Subscriber], None],
         call_later: Callable[[float, Callable[[], Any]], object],
     ) -> None:
@@ -72,9 +41,6 @@ class EventLane:
         self.sent = 0
         self.lost = 0
         self._capacity = capacity
-        self._rows = rows
-        self._fence_label = fence_label
-        self._rule_label = rule_label
         self._on_full = on_full
         self._call_later = call_later
         self._logs: dict[int, EventLog] = {}
@@ -88,48 +54,14 @@ class EventLane:
             log = self._logs[fleet_number] = EventLog(self.epoch, self._capacity)
         return log
 
-    def take(self, events: FenceEvents) -> None:
+    def take(self, events: Sequence[EventDocument]) -> None:
         """Log a step's events and send them to all who read."""
-        if not len(events):
-            return
-        columns = (getattr(events, name).tolist() for name in _Event._fields)
-        touched = {self._append(_Event(*values)) for values in zip(*columns, strict=True)}
-        for fleet_number in touched:
+        for event in events:
+            said = event.said
+            self.log_of(event.fleet_number).append(said["vehicle"], event.body[1:], said.get("other", ""))
+        for fleet_number in {event.fleet_number for event in events}:
             for reader in tuple(self._readers.get(fleet_number, ())):
                 self.pump(reader)
-
-    def _append(self, event: _Event) -> int:
-        vehicle = self._rows.vehicle_of[event.row]
-        said = self._said(event, vehicle)
-        fleet_number = int(self._rows.fleet_number[event.row])
-        self.log_of(fleet_number).append(vehicle, orjson.dumps(said)[1:], said.get("other", ""))
-        return fleet_number
-
-    def _said(self, event: _Event, vehicle: str) -> dict[str, Any]:
-        """The event in the words of docs/protocol.md."""
-        said: dict[str, Any] = {"event": KINDS[event.kind], "cause": CAUSES[event.cause]}
-        if event.rule != NONE:
-            said["rule"], said["rule_name"] = self._rule_label(event.rule)
-        if event.visit != NONE:
-            said["visit"] = event.visit
-        said["vehicle"] = vehicle
-        if event.handle != NONE:
-            said["fence"], said["name"] = self._fence_label(event.handle)
-        if event.other != NONE:
-            said["other"] = self._rows.vehicle_of[event.other]
-        said |= {
-            "time_ms": event.time_ms,
-            "lat": round(event.lat_deg, 6),
-            "lon": round(event.lon_deg, 6),
-            "fix_time_ms": event.fix_time_ms,
-        }
-        if event.kind != Kind.ENTER and event.entered_ms != NONE:
-            said["entered_ms"] = event.entered_ms
-        if event.kind == Kind.CORRECTED:
-            said["left_ms"] = None if event.left_ms == NONE else event.left_ms
-        if event.kind in VALUES:
-            said[VALUES[Kind(event.kind)]] = round(event.value, 2)
-        return said
 
     def read(self, reader: Subscriber) -> None:
         """From now on the reader gets its fleet's events, those after its offset first; without one, from now on."""

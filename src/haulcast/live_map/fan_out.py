@@ -24,6 +24,7 @@ from haulcast.live_map.view import Move, Resume, View
 from haulcast.positions.last_positions import LastPositions
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.settings import Settings
+from haulcast.tracking.event_documents import EventDocuments
 from haulcast.tracking.step import StepResult
 
 TURN_MS = 10
@@ -58,8 +59,7 @@ class FanOut:
         rows: VehicleRows,
         *,
         epoch: str,
-        fence_label: Callable[[int], tuple[str, str]],
-        rule_label: Callable[[int], tuple[str, str]],
+        documents: EventDocuments,
         now_ms: Callable[[], int],
         call_later: CallLater,
     ) -> None:
@@ -70,14 +70,12 @@ class FanOut:
             positions: the newest fixes, which the step keeps.
             rows: whose rows those are.
             epoch: of the fence events' offsets; another one at each start of the hub.
-            fence_label: id and name of a fence by its handle, also of one that has just been deleted.
-            rule_label: id and name of a rule by its number in the step's rule set.
+            documents: of each step's events.
             now_ms: the time, in ms since 1970.
             call_later: plans a call after so many seconds (the event loop's).
         """
-        self.events = EventLane(
-            epoch, settings.event_log, rows, fence_label, rule_label, self._on_full, call_later
-        )
+        self.events = EventLane(epoch, settings.event_log, self._on_full, call_later)
+        self._documents = documents
         self.slow_closes = 0
         self.now_ms = now_ms
         self._settings = settings
@@ -112,7 +110,7 @@ class FanOut:
 
     def on_step(self, result: StepResult) -> None:
         """Events first, because they are few and must not be lost; then the maps of the fleets that moved."""
-        self.events.take(result.events)
+        self.events.take(self._documents.of(result))
         self.moved(result.moved_rows)
 
     def moved(self, moved: NDArray[np.int32]) -> None:

@@ -17,6 +17,7 @@ from haulcast.live_map.view import Move, View
 from haulcast.positions.last_positions import LastPositions
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.settings import Settings
+from haulcast.tracking.event_documents import EventDocuments
 
 NAMES_AT_ONCE = 5_000  # then the loop serves others
 
@@ -37,7 +38,7 @@ class PlayedFleet:
         """Nothing is shown yet."""
         self._rows, self._last = VehicleRows(), LastPositions()
         self._fan_out = FanOut(
-            settings, self._last, self._rows, epoch="", fence_label=_no_label, rule_label=_no_label,
+            settings, self._last, self._rows, epoch="", documents=EventDocuments(self._rows, _no_label, _no_label, 0),
             now_ms=now_ms, call_later=call_later,
         )  # fmt: skip
         self._viewer = self._fan_out.enter(link, claims, is_binary=is_binary)

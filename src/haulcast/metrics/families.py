@@ -86,6 +86,9 @@ ROWS: Final = (
     Row("doors.audit_dropped", COUNTER, "haulcast_audit_records_dropped", "Records lost while the audit log could not be written."),
     Row("checkpoints.saved", COUNTER, "haulcast_checkpoints_saved", "Checkpoints of vehicles saved."),
     Row("checkpoints.waiting", GAUGE, "haulcast_checkpoints_waiting", "Vehicles whose newest state is not saved yet."),
+    Row("checkpoints.events_stored", COUNTER, "haulcast_events_stored", "Events of fences and rules stored."),
+    Row("checkpoints.events_waiting", GAUGE, "haulcast_events_waiting", "Events told that are not stored yet; acks of their fixes wait."),
+    Row("checkpoints.events_dropped", COUNTER, "haulcast_events_dropped", "Events told that will never be stored: too many waited."),
     Row(
         "database.connections", GAUGE, "haulcast_database_connections", "Connections of the database pool, by state.",
         label="state",

@@ -1,4 +1,4 @@
-"""What was told, in the order in which it was stored, and the visits that follow from it."""
+"""What was told of fences and rules, in the order in which it was stored, and the visits that follow from it."""
 
 from alembic import op
 
@@ -9,6 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # No foreign keys: what a vehicle did stays when it or the fence is deleted. `number` is in the order of the commits
+    # as long as one hub writes.
     op.execute("""
         CREATE TABLE events (
             number      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
