@@ -22,6 +22,13 @@ class FenceHits:
     offsets: NDArray[np.int64]
     fence: NDArray[np.int32]
 
+    def take(self, index: NDArray[np.integer]) -> "FenceHits":
+        """Those of these fixes, in that order."""
+        counts = np.diff(self.offsets)[index]
+        ends = np.cumsum(counts)
+        hit = np.arange(int(counts.sum())) + np.repeat(self.offsets[:-1][index] - (ends - counts), counts)
+        return FenceHits(np.append(0, ends), self.fence[hit])
+
 
 class FencePlaces:
     """Where in the trie each vehicle was last found, by row: while it stays near, its next fix needs no H3. Changes no answer.

@@ -5,6 +5,11 @@ time, and all are evaluated again from the older half's beginning, by the same r
 fixes in their right order would have left. A half grows for `window_ms` or three eighths of `fixes_per_row`; when a third
 one begins, the oldest is dropped. So the last `window_ms` can be reached, if they hold no more fixes than a half does.
 
+Which of them are believed is decided anew each time, by the filter's rule in the order of time; so fixes that it refused for a jump, in
+order of arrival, are put among them too. A vehicle is open while that leaves the filter elsewhere than it is. What it sends then is not for the
+live path, even if it is in order: it is put among the others as if it came late. Who is not open, and sends in order, is told what
+the order of time would tell.
+
 Fences that were edited since the older half began are left out: what is known of them stays (see `Replay.is_settled`).
 """
 
@@ -21,8 +26,8 @@ from geo.fence_set import FenceSet, build_fence_set
 from geo.fence_transitions import FenceState, OpenVisits, find_transitions
 from geo.kernels import late_fixes as kernel
 from geo.kernels.fence_transitions import States
-from geo.kernels.late_fixes import FIX
-from geo.kernels.track_filter import FilterLimits
+from geo.kernels.plausible_fixes import FIX
+from geo.kernels.track_filter import NEVER_MS, TRACK_ROW, FilterLimits
 
 __all__ = ["FIRST_NEW", "FIX", "LateFixes", "Replay", "warm_up"]
 
@@ -70,7 +75,7 @@ class Replay:
 
 
 class LateFixes:
-    """What is kept of all vehicles: 32 bytes a fix and about 650 more a vehicle, of those only that have sent something.
+    """What is kept of all vehicles: 32 bytes a fix and about 680 more a vehicle, of those only that have sent something.
 
     Args:
         fixes_per_row: most fixes kept of one vehicle, 16 at the least.
@@ -84,6 +89,7 @@ class LateFixes:
         self._fixes = np.zeros((0, self._capacity + kernel.SPARE), FIX)
         self._older, self._newer = FenceState(0), FenceState(0)
         self._turn = 0
+        self._open = 0
         self._version = -1
         self._has_fences = np.zeros(0, np.bool_)
 
@@ -94,6 +100,7 @@ class LateFixes:
             size = max(rows, 2 * old, 64)
             head, fixes = np.zeros(size, kernel.HEAD), np.zeros((size, self._fixes.shape[1]), FIX)
             used = np.flatnonzero(self._head["count"])
+            head["open_ms"] = NEVER_MS
             head[:old], fixes[used] = self._head, self._fixes[used]  # what was never written takes no memory
             self._head, self._fixes = head, fixes
             self._older.ensure_rows(size)
@@ -102,7 +109,8 @@ class LateFixes:
     def forget(self, row: int) -> None:
         """The vehicle is gone."""
         if row < len(self._head):
-            self._head["count"][row] = 0
+            self._open -= self._count_open(np.array([row]))
+            self._head["count"][row], self._head["open_ms"][row] = 0, NEVER_MS
 
     def has_fences(self, fleet_number: NDArray[np.integer]) -> NDArray[np.bool_]:
         """bool: whether fixes of vehicles of these fleets are kept."""
@@ -110,6 +118,17 @@ class LateFixes:
             np.minimum(fleet_number, len(self._has_fences))
         ]
         return has_fences
+
+    def is_open(self, rows: NDArray[np.integer], time_ms: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """bool: which of these fixes, which are in order, are of open vehicles, and to be put among their other fixes; None: none is."""
+        if not self._open:
+            return None
+        head = self._head[rows]
+        is_open: NDArray[np.bool_] = (head["open_ms"] >= time_ms) & (head["count"] > 0)
+        return is_open if is_open.any() else None
+
+    def _count_open(self, rows: NDArray[np.integer]) -> int:
+        return int(np.count_nonzero(self._head["open_ms"][rows] != NEVER_MS))
 
     def counts(self, rows: NDArray[np.integer]) -> NDArray[np.int32]:
         """int32: how many fixes are kept of these vehicles."""
@@ -163,30 +182,32 @@ class LateFixes:
         rows: NDArray[np.int32],
         late: NDArray[np.void],
         late_offsets: NDArray[np.int64],
+        track: NDArray[np.void],
         limits: FilterLimits,
     ) -> tuple[Replay, int]:
         """Evaluate vehicles again with their late fixes. Changes nothing before `keep`.
 
-        A late fix of a time that is known is dropped. Of all others the filter's rule on jumps is asked again, now that they are in
-        order: so a late fix where the vehicle cannot have been is left out, until others that come late bear it out.
+        A late fix of a time that is known is dropped. Of all, late or not, the filter's rule on jumps is asked again, now that they are in
+        order: so a fix where the vehicle cannot have been is left out, until others that come late bear it out.
 
         Args:
             fence_set: in force.
             fleet_number: int32, of each row.
             rows: int32[k], vehicles of which fixes are kept, each once.
-            late: FIX[n], of later than `since_ms`, by vehicle and time.
+            late: FIX[n], late ones, implausible ones and those of open vehicles, of later than `since_ms`, by vehicle and time.
             late_offsets: int64[k + 1], where each vehicle's begin.
+            track: of the filter, by row (`geo.track_filter.TrackState`).
             limits: of the filter.
 
         Returns:
-            The vehicles for which there was something to evaluate, and the number of late fixes left out as impossible.
+            The vehicles for which there was something to evaluate, and how many of `late` are left out as impossible.
         """
         total = int(self.counts(rows).sum()) + len(late)
         merged, is_believed = np.empty(total, FIX), np.empty(total, np.bool_)
-        offsets, cuts = np.empty(len(rows) + 1, np.int64), np.zeros((len(rows), 3), np.int64)
+        offsets, cuts = np.empty(len(rows) + 1, np.int64), np.zeros((len(rows), 4), np.int64)
         implausible = kernel.merge(
             self._head, self._fixes, self._older.states, self._newer.states, rows,
-            late, late_offsets, limits, merged, is_believed, offsets, cuts,
+            late, late_offsets, track, limits, merged, is_believed, offsets, cuts,
         )  # fmt: skip
         has_some = np.diff(offsets) > 0
         rows, cuts, offsets = rows[has_some], cuts[has_some], np.append(0, offsets[1:][has_some])
@@ -215,7 +236,9 @@ class LateFixes:
             if replay.has_settled:
                 _carry(source, target, replay)
             target.put(replay.rows, source)
+        before = self._count_open(replay.rows)
         kernel.put_back(self._head, self._fixes, replay.rows, *replay._fixes)  # noqa: SLF001
+        self._open += self._count_open(replay.rows) - before
 
 
 def warm_up() -> None:
@@ -226,7 +249,8 @@ def warm_up() -> None:
     row, time_ms, place = np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1)
     kept.append(state, fence_set, row, (row, time_ms, place, place, place), 0)
     limits = FilterLimits(0, 0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    replay, _ = kept.replay(fence_set, row, row, np.zeros(1, FIX), np.array([0, 1]), limits)
+    track = np.zeros(1, TRACK_ROW)
+    replay, _ = kept.replay(fence_set, row, row, np.zeros(1, FIX), np.array([0, 1]), track, limits)
     kept.keep(replay, state, np.zeros(replay.begun, np.int64))
 
 

@@ -1,6 +1,9 @@
 """Which fixes are taken: all reasons against each as bits, and the fix that a vehicle holds back until the next.
 
 A fix is refused for any reason but `OUT_OF_ORDER`: one that is merely late is taken for history and moves no marker.
+
+Whether a vehicle can have been somewhere is asked here in order of arrival, because the map cannot wait. What lasts, history and visits, goes by
+the order of time (`geo.late_fixes`, `geo.plausible_fixes`); so a fix that is refused for a jump alone is handed on too.
 """
 
 from dataclasses import dataclass
@@ -85,11 +88,15 @@ class FilterResult:
         accepted: the fixes taken, in the order of the track; a held fix stands before the one that bore it out.
         is_late: bool beside `accepted`: taken, but older than the newest.
         refused: the rest, but for those held back.
+        implausible: those of `refused` that are refused for a jump alone; None: there are none.
+        kept: what is to be kept, the accepted ones and the implausible ones; of each vehicle in order of arrival if there are of both.
     """
 
     accepted: PositionBatch
     is_late: NDArray[np.bool_]
     refused: Refusals
+    implausible: PositionBatch | None
+    kept: PositionBatch
 
     @property
     def in_order(self) -> PositionBatch:
@@ -97,9 +104,11 @@ class FilterResult:
         return self.accepted.take(np.flatnonzero(~self.is_late)) if self.is_late.any() else self.accepted
 
     @property
-    def late(self) -> PositionBatch | None:
-        """The others that were taken; None: there are none."""
-        return self.accepted.take(np.flatnonzero(self.is_late)) if self.is_late.any() else None
+    def out_of_turn(self) -> PositionBatch | None:
+        """The others that are kept, late or implausible; None: there are none."""
+        late = self.accepted.take(np.flatnonzero(self.is_late)) if self.is_late.any() else None
+        parts = [part for part in (late, self.implausible) if part is not None]
+        return concatenate(parts) if parts else None
 
 
 class TrackState:
@@ -109,6 +118,7 @@ class TrackState:
         self.track = np.empty(0, kernel.TRACK_ROW)
         self._held = position_batch(0)
         self._held_attributes: dict[int, bytes] = {}
+        self._given_up = np.empty(0, np.int64)  # rows
 
     def ensure_rows(self, rows: int) -> None:
         """Make room for `rows` vehicles; new ones have sent nothing and have a full bucket."""
@@ -194,21 +204,37 @@ class TrackState:
         )
         return is_held
 
-    def give_up_held(self, rows: NDArray[np.integer]) -> Refusals:
-        """Refuse what these rows hold back, because no further fix will come, or not soon."""
+    def give_up_held(self, rows: NDArray[np.integer]) -> int:
+        """Let the next `filter_track` first refuse what these rows hold back, because no further fix will come, or not soon; returns how many."""
         rows = rows[self.track["held_source"][rows] != kernel.NO_SOURCE]
-        seq: NDArray[np.int64] = self.track["held_seq"][rows]
-        self.track["held_source"][rows] = kernel.NO_SOURCE
-        self.track["handled_seq"][rows] = np.maximum(self.track["handled_seq"][rows], seq)
-        for row in rows.tolist():
-            self._held_attributes.pop(row, None)
-        reasons = np.full(len(rows), Reason.IMPOSSIBLE_JUMP, np.uint32)
-        return Refusals(rows.astype(np.int32), seq, reasons, -1 - rows.astype(np.int64))
+        self._given_up = np.union1d(self._given_up, rows)
+        return len(rows)
 
-    def give_up_held_before(self, now_ms: int) -> Refusals:
-        """Refuse what was held back before `now_ms`, by our clock."""
+    def give_up_held_before(self, now_ms: int) -> int:
+        """Give up what was held back before `now_ms`, by our clock; returns how many."""
         rows = self.held()
         return self.give_up_held(rows[self.track["held_since_ms"][rows] < now_ms])
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether there is something to refuse without further fixes."""
+        return len(self._given_up) > 0
+
+    def given_up(self) -> PositionBatch:
+        """A copy of what the next `filter_track` will refuse as given up."""
+        rows = self._given_up[self.track["held_source"][self._given_up] != kernel.NO_SOURCE]
+        return from_columns(getattr(self._held, name)[rows] for name in COLUMNS)
+
+    def _refuse_given_up(self) -> NDArray[np.void]:
+        rows, self._given_up = self._given_up, np.empty(0, np.int64)
+        rows = rows[self.track["held_source"][rows] != kernel.NO_SOURCE]
+        seq = self.track["held_seq"][rows]
+        self.track["held_source"][rows] = kernel.NO_SOURCE
+        self.track["handled_seq"][rows] = np.maximum(self.track["handled_seq"][rows], seq)
+        refused = np.empty(len(rows), kernel.REFUSED)
+        refused["source"], refused["row"], refused["seq"] = -1 - rows, rows, seq
+        refused["reasons"] = Reason.IMPOSSIBLE_JUMP
+        return refused
 
     def _keep_held(self, batch: PositionBatch, rows: NDArray[np.int32]) -> None:
         """Copy the fixes that this batch left held back out of it, since the batch does not outlive the step."""
@@ -243,22 +269,37 @@ class TrackState:
 
 def filter_track(state: TrackState, batch: PositionBatch, now_ms: int, limits: FilterLimits) -> FilterResult:
     """Filter a batch in order of arrival and bring `state` up to date; rows must be below `state.ensure_rows`."""
+    given_up = state._refuse_given_up() if state.has_given_up else None  # noqa: SLF001 - the state and its filter are one thing in two words
     order = np.empty(2 * len(batch), np.int64)
     is_late = np.empty(2 * len(batch), np.bool_)
     refused = np.empty(2 * len(batch), kernel.REFUSED)
     held_rows = np.empty(len(batch), np.int32)
-    taken, refusals, holds = kernel.filter_fixes(
+    taken, refusal_count, holds = kernel.filter_fixes(
         batch.row, batch.seq, batch.time_ms, batch.lat_deg, batch.lon_deg, batch.accuracy_m,
         now_ms, limits, state.track, order, is_late, refused, held_rows,
     )  # fmt: skip
-    accepted = state._taken(batch, order[:taken])  # noqa: SLF001 - the state and its filter are one thing in two words
+    order, refused = order[:taken], refused[:refusal_count]
+    if given_up is not None:
+        refused = np.concatenate([given_up, refused])
+    accepted, implausible, kept = _parted(state, batch, order, refused)
     state._keep_held(batch, held_rows[:holds])  # noqa: SLF001
-    refused = refused[:refusals]
-    return FilterResult(
-        accepted,
-        is_late[:taken],
-        Refusals(*(refused[name].copy() for name in ("row", "seq", "reasons", "source"))),
-    )
+    refusals = Refusals(*(refused[name].copy() for name in ("row", "seq", "reasons", "source")))
+    return FilterResult(accepted, is_late[:taken], refusals, implausible, kept)
+
+
+def _parted(
+    state: TrackState, batch: PositionBatch, order: NDArray[np.int64], refused: NDArray[np.void]
+) -> tuple[PositionBatch, PositionBatch | None, PositionBatch]:
+    """The fixes taken, those that are refused for a jump alone, and both."""
+    jumps = refused["source"]
+    if len(jumps):
+        jumps = jumps[refused["reasons"] == kernel.IMPOSSIBLE_JUMP]
+    if not len(jumps):
+        accepted = state._taken(batch, order)  # noqa: SLF001
+        return accepted, None, accepted
+    source = np.sort(np.concatenate([order, jumps]))
+    kept = state._taken(batch, source)  # noqa: SLF001
+    return kept.take(np.searchsorted(source, order)), kept.take(np.searchsorted(source, jumps)), kept
 
 
 def warm_up() -> None:

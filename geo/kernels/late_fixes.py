@@ -5,9 +5,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from geo.kernels.fence_transitions import States
-from geo.kernels.track_filter import FilterLimits, is_plausible
+from geo.kernels.plausible_fixes import FIX, believe
+from geo.kernels.track_filter import NEVER_MS, NO_SOURCE, FilterLimits, Track, is_plausible
 
-FIX = np.dtype([("time_ms", np.int64), ("lat", np.float64), ("lon", np.float64), ("accuracy_m", np.float64)])
+ALWAYS_MS = 2**62
 
 HEAD = np.dtype(
     [
@@ -16,6 +17,12 @@ HEAD = np.dtype(
         ("turn", np.int64),  # number of the last call of `append` that had a fix of this row
         ("version", np.int64),  # of the fence set when the older half began
         ("middle_version", np.int64),  # and when the newer half did
+        ("accuracy_m", np.float64),  # of the last fix believed before the older half; NaN: not known
+        ("middle_accuracy_m", np.float64),  # and before the newer half
+        (
+            "open_ms",
+            np.int64,
+        ),  # fixes in order up to this time are to be put among the others; NEVER_MS: none
     ]
 )
 """What is kept of one vehicle. What was known of it before each half stands in two `States` beside."""
@@ -89,9 +96,13 @@ def append(
                 h.middle = 0
                 h.version = version
                 h.middle_version = version
+                h.accuracy_m = np.nan
+                h.middle_accuracy_m = np.nan
             elif count - middle >= half or (
                 count > middle and time_ms[i] - fixes[row, middle].time_ms >= window_ms
             ):  # the older half goes
+                h.accuracy_m = h.middle_accuracy_m
+                h.middle_accuracy_m = fixes[row, count - 1].accuracy_m
                 for k in range(middle, count):
                     fixes[row, k - middle] = fixes[row, k]
                 h.count = count - middle
@@ -109,15 +120,6 @@ def append(
         f.accuracy_m = accuracy_m[i]
         h.count += 1
     return int(rows.size)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _agree(merged: NDArray[np.void], a: int, b: int, limits: FilterLimits) -> bool:
-    one, other = merged[a], merged[b]
-    return is_plausible(
-        one.time_ms, one.lat, one.lon, one.accuracy_m,
-        other.time_ms, other.lat, other.lon, other.accuracy_m, limits,
-    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -141,33 +143,47 @@ def _merge_row(
 
 
 @njit(cache=True, nogil=True)
-def _believe(
-    merged: NDArray[np.void], before: States, row: int, limits: FilterLimits, is_believed: NDArray[np.bool_]
-) -> None:
-    """Which fixes a vehicle can have been at, by the rule of the filter: a jump is borne out by the next fix or was none.
+def _before(states: States, row: int, accuracy_m: float) -> NDArray[np.void]:
+    """FIX[1]: the last fix believed before the kept ones; FIX[0]: there was none."""
+    before = np.empty(1 if states.is_known[row] else 0, FIX)
+    for k in range(before.size):
+        before[k].time_ms = states.time_ms[row]
+        before[k].lat = states.lat_deg[row]
+        before[k].lon = states.lon_deg[row]
+        before[k].accuracy_m = accuracy_m
+    return before
 
-    The newest one has been taken by the filter, so it is believed.
+
+@njit(cache=True, nogil=True)
+def _open_ms(merged: NDArray[np.void], last: int, held: int, t: Track, limits: FilterLimits) -> int:
+    """ALWAYS_MS: the filter stands elsewhere than it would in the order of time. What it holds back is not among the fixes yet.
+
+    If it holds something back that would have taken the place of the last jump here, what comes next is in order unless it is older than that jump.
     """
-    last, held = -1, -1
-    for i in range(merged.size):
-        if last >= 0:
-            follows = _agree(merged, last, i, limits)
-        elif before.is_known[row]:
-            fix = merged[i]
-            follows = is_plausible(
-                before.time_ms[row], before.lat_deg[row], before.lon_deg[row], np.nan,
-                fix.time_ms, fix.lat, fix.lon, fix.accuracy_m, limits,
-            )  # fmt: skip
-        else:
-            follows = True
-        agrees = held >= 0 and _agree(merged, held, i, limits)
-        is_believed[i] = follows or agrees or i + 1 == merged.size
-        if agrees and not follows:
-            is_believed[held] = True
-        if follows or agrees:
-            last, held = i, -1
-        else:
-            held = i
+    if last < 0 or merged[last].time_ms != t.newest_ms:
+        return ALWAYS_MS
+    if held < 0:
+        return NEVER_MS
+    tail = merged[held]
+    if (
+        t.held_source == NO_SOURCE
+        or t.held_ms <= tail.time_ms
+        or is_plausible(
+            tail.time_ms, tail.lat, tail.lon, tail.accuracy_m,
+            t.held_ms, t.held_lat, t.held_lon, t.held_accuracy, limits,
+        )
+    ):  # fmt: skip
+        return ALWAYS_MS
+    return int(tail.time_ms)
+
+
+@njit(cache=True, nogil=True)
+def _behind_believed(is_believed: NDArray[np.bool_], place: int, least: int) -> int:
+    """The place not after this one, and not before `least`, that stands behind a fix which is believed; this one, if there is none."""
+    k = place
+    while k > least and not is_believed[k - 1]:
+        k -= 1
+    return k if k == 0 or is_believed[k - 1] else place
 
 
 @njit(cache=True, nogil=True)
@@ -179,6 +195,7 @@ def merge(
     rows: NDArray[np.int32],
     late: NDArray[np.void],
     late_offsets: NDArray[np.int64],
+    track: NDArray[np.void],
     limits: FilterLimits,
     merged: NDArray[np.void],
     is_believed: NDArray[np.bool_],
@@ -188,8 +205,10 @@ def merge(
     """Puts the late fixes of rows, by time, among those that are kept of them; returns how many of them are not believed.
 
     Row i has `late[late_offsets[i]:late_offsets[i + 1]]`, and gets `merged[offsets[i]:offsets[i + 1]]`, nothing when each late fix is of
-    a time that is known. `cuts[i]` are where its two halves are to begin in there (what stands before is to be dropped) and
-    whether the newer one is to begin where no half has begun before.
+    a time that is known. `cuts[i]` are where its two halves are to begin in there (what stands before is to be dropped),
+    whether the newer one is to begin where no half has begun before, and what `open_ms` becomes.
+
+    A half begins behind a fix that is believed, if there is one near: then what the filter knew there is that fix and nothing held.
     """
     capacity = fixes.shape[1] - SPARE
     half = half_of(capacity)
@@ -199,22 +218,29 @@ def merge(
     for i in range(rows.size):
         row, begin = rows[i], offsets[i]
         own = fixes[row, : head[row].count]
-        mine = late[late_offsets[i] : late_offsets[i + 1]]
-        n = _merge_row(own, mine, merged[begin:], is_late[begin:])
+        others = late[late_offsets[i] : late_offsets[i + 1]]
+        n = _merge_row(own, others, merged[begin:], is_late[begin:])
         if n == own.size:
             offsets[i + 1] = begin
             continue
         offsets[i + 1] = begin + n
-        _believe(merged[begin : begin + n], older, row, limits, is_believed[begin:])
+        believed = is_believed[begin : begin + n]
+        mine = merged[begin : begin + n]
+        last, held = believe(_before(older, row, head[row].accuracy_m), mine, limits, believed)
+        cuts[i, 3] = _open_ms(mine, last, held, track[row], limits)
         for k in range(begin, begin + n):
             implausible += is_late[k] and not is_believed[k]
-        first, middle = max(0, n - 2 * half), 0
+        middle = 0
         while newer.is_known[row] and middle < n and merged[begin + middle].time_ms <= newer.time_ms[row]:
             middle += 1
+        first, middle = 0, _behind_believed(believed, middle, 0)
         is_moved = middle > capacity // 2 or n - middle > capacity // 2
         if is_moved:
+            first = max(0, n - 2 * half)
+            first = _behind_believed(believed, first, max(0, first - capacity // 16))
             middle = first + (n - first) // 2
-        cuts[i, 0], cuts[i, 1], cuts[i, 2] = first if is_moved else 0, middle, is_moved
+            middle = _behind_believed(believed, middle, max(first, middle - capacity // 16))
+        cuts[i, 0], cuts[i, 1], cuts[i, 2] = first, middle, is_moved
     return int(implausible)
 
 
@@ -229,12 +255,19 @@ def put_back(
 ) -> None:
     """Keeps what `merge` made of each row."""
     for i in range(rows.size):
-        first = offsets[i] + cuts[i, 0]
+        first, middle = offsets[i] + cuts[i, 0], offsets[i] + cuts[i, 1]
         count = offsets[i + 1] - first
         h = head[rows[i]]
+        if cuts[i, 1] > 0:
+            h.middle_accuracy_m = merged[middle - 1].accuracy_m
+        else:
+            h.middle_accuracy_m = h.accuracy_m
+        if cuts[i, 0] > 0:
+            h.accuracy_m = merged[first - 1].accuracy_m
         for k in range(count):
             fixes[rows[i], k] = merged[first + k]
         h.count = count
-        h.middle = cuts[i, 1] - cuts[i, 0]
+        h.middle = middle - first
+        h.open_ms = cuts[i, 3]
         if cuts[i, 2] != 0:
             h.middle_version = h.version

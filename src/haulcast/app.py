@@ -76,6 +76,7 @@ class Hub:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._secrets = shared_secrets(settings)
+        self._limits = FilterLimits(*(getattr(settings, name) for name in FilterLimits._fields))
         self._rows = VehicleRows()
         first_visit, window_ms = clock.epoch_ms() * 1000, int(settings.late_window_s * 1000)
         self._state = HubState(
@@ -195,9 +196,10 @@ class Hub:
             (self._history or self._state.track).sequences, documents=self._documents,
             on_events_stored=self._webhooks.on_events_stored,
         )  # fmt: skip
-        await redo_stored(
-            database, self.settings, self._state, self._rows, self._catalogue, self._rule_book, self._checkpoints
-        )  # fmt: skip
+        if self._history:
+            await redo_stored(
+                database, self._limits, self._state, self._rows, self._catalogue, self._rule_book, self._checkpoints
+            )  # fmt: skip
         await stack.enter_async_context(saving(self._checkpoints))
 
     async def _history_writer(
@@ -257,7 +259,7 @@ class Hub:
         )  # fmt: skip
         self._loop = TickLoop(
             self._state, self._inbox,
-            limits=FilterLimits(*(getattr(self.settings, name) for name in FilterLimits._fields)),
+            limits=self._limits,
             tick_ms=self.settings.tick_ms, step_fixes=self.settings.step_fixes,
             decode=self._decode, fence_set=lambda: self._catalogue.current, rule_set=lambda: self._rule_book.current,
             listeners=[
@@ -311,12 +313,13 @@ class Hub:
         return self._submissions.join(batch, waiting.batches, received_ms)
 
     def _tell_devices(self, result: StepResult) -> None:
-        rows = np.unique(result.accepted.row) if result.is_late.any() else result.moved_rows
+        kept, is_plain = result.kept, len(result.kept) == len(result.accepted) and not result.is_late.any()
+        rows = result.moved_rows if is_plain else np.unique(kept.row)
         if self._history:
             self._lossy_ticks.append(result.tick)  # unless all of it is kept
-            if self._history.add(result.accepted, rows):
+            if self._history.add(kept, rows):
                 self._lossy_ticks.pop()
-            self._sessions.on_refused(self._history.hold_duplicates(result.refused))
+            self._sessions.on_refused(self._history.hold_refusals(result.refused))
         else:
             self._sessions.on_refused(result.refused)
             self._sessions.on_settled(rows)
@@ -338,7 +341,8 @@ class Hub:
     def _on_device_gone(self, row: int) -> None:
         rows = np.array([row])
         if self._state.track.held_seq(rows)[0] >= 0:  # else it is a phone's, which is not gone
-            self._loop.counters.count_refused(self._state.track.give_up_held(rows))
+            self._state.track.give_up_held(rows)
+            self._wake()
 
     def _position_of(self, fleet: str, vehicle: str) -> dict[str, Any] | None:
         row = self._rows.find(fleet, vehicle)
@@ -362,7 +366,7 @@ class Hub:
         application = HubHttp(
             settings=self.settings, database=database, gate=self._gate, counters=self._counters, last=self._state.last,
             catalogue=self._catalogue, fence_edits=self._fence_edits, rule_edits=self._rule_edits, vehicle_edits=self._vehicle_edits,
-            history_store=self._history_store, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
+            history_store=self._history_store, limits=self._limits, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
             position_of=self._position_of, forget=self._forget,
         ).application()  # fmt: skip
         async with http_server.serving(application, listening, self.settings, self._gate.crowd()):

@@ -25,7 +25,7 @@ log = structlog.get_logger("haulcast.hub")
 
 def chores(settings: Settings, loop: TickLoop, state: HubState, sessions: DeviceSessions) -> Iterator[Chore]:
     """Those of a hub; each goes on for ever."""
-    yield _again(partial(_give_up_held, settings.hold_s, loop, state, sessions))
+    yield _again(partial(_give_up_held, settings.hold_s, loop, state))
     yield _again(partial(_watch_load, sessions))
     yield _again(partial(_watch_time, loop, state))
 
@@ -39,13 +39,12 @@ async def _again(chore: Callable[[], Chore]) -> None:
             log.exception("chore_failed")
 
 
-async def _give_up_held(hold_s: float, loop: TickLoop, state: HubState, sessions: DeviceSessions) -> None:
-    """Refuse jumps that were held back for too long, and tell their devices."""
+async def _give_up_held(hold_s: float, loop: TickLoop, state: HubState) -> None:
+    """Let a step refuse jumps that were held back for too long."""
     while True:
         await asyncio.sleep(HOLD_SWEEP_S)
-        refused = state.track.give_up_held_before(clock.epoch_ms() - int(hold_s * 1000))
-        loop.counters.count_refused(refused)
-        sessions.on_refused(refused)
+        if state.track.give_up_held_before(clock.epoch_ms() - int(hold_s * 1000)):
+            loop.wake()
 
 
 async def _watch_load(sessions: DeviceSessions) -> None:

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from geo.track_filter import FilterLimits
 from haulcast import clock, status_api
 from haulcast.access.gate import Gate
 from haulcast.database.pool import Database
@@ -52,6 +53,7 @@ class HubHttp:
     rule_edits: RuleEdits
     vehicle_edits: VehicleEdits
     history_store: HistoryStore | None
+    limits: FilterLimits
     page_sockets: PageSockets
     checks: dict[str, status_api.Check]
     position_of: Callable[[str, str], dict[str, Any] | None]
@@ -90,7 +92,13 @@ class HubHttp:
         # what hangs under /v1/vehicles/{id} and /v1/fences/{id} before those, since an id may have slashes
         yield from reading.routes(self.database, verify, find_vehicle, find_fence, clock.epoch_ms)
         yield from report_api.routes(
-            self.history_store, verify, self.counters.rows, self.last, find_vehicle, clock.epoch_ms
+            self.history_store,
+            verify,
+            self.counters.rows,
+            self.last,
+            find_vehicle,
+            clock.epoch_ms,
+            self.limits,
         )
         yield from fence_api.routes(self.fence_edits, verify)
         yield from rule_api.routes(self.rule_edits, verify, self.catalogue.find_tags)

@@ -9,7 +9,6 @@ from haulcast.database.pool import Database
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.rules.rule_book import RuleBook
-from haulcast.settings import Settings
 from haulcast.tracking.step import HubState, step
 
 NO_LIMIT = 1e9
@@ -18,7 +17,7 @@ STALE_NEVER_MS = 2**52
 
 async def redo_stored(
     database: Database,
-    settings: Settings,
+    limits: FilterLimits,
     state: HubState,
     rows: VehicleRows,
     catalogue: FenceCatalogue,
@@ -30,10 +29,7 @@ async def redo_stored(
     Raises:
         StoreError: the database cannot be reached.
     """
-    if settings.history == "off":
-        return
     now_ms = clock.epoch_ms()
-    limits = FilterLimits(*(getattr(settings, name) for name in FilterLimits._fields))
     # they were taken once: neither their age nor their number is asked about again
     limits = limits._replace(late_ms=STALE_NEVER_MS, device_rate_per_s=NO_LIMIT, device_burst=NO_LIMIT)
 

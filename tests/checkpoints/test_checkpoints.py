@@ -11,6 +11,7 @@ from geo.track_filter import FilterLimits
 from haulcast.checkpoints import checkpoint_loop
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop, saving
 from haulcast.checkpoints.checkpoint_store import NUMBERS, Checkpoints
+from haulcast.checkpoints.checkpoint_store_memory import MemoryCheckpointStore
 from haulcast.checkpoints.checkpoint_store_postgres import PostgresCheckpointStore
 from haulcast.checkpoints.restoring import restore_vehicles
 from haulcast.errors import StoreError
@@ -168,24 +169,13 @@ async def test_a_restart_tells_nothing_twice_and_says_what_the_fences_did_meanwh
     assert after.state.fences.state.next_visit > visit
 
 
-class InMemory:
-    """A store of what was saved last."""
-
-    async def save(self, checkpoints: Checkpoints) -> list[int]:
-        self.saved = checkpoints
-        return []
-
-    async def read_all(self):
-        yield self.saved
-
-
 BESIDE, WELL_INSIDE = 50.0092, 50.0085  # 23 m outside of a kilometre around 50, 55 m inside
 
 
 @pytest.mark.parametrize("last", [BESIDE, WELL_INSIDE])
 async def test_what_is_in_doubt_goes_over_a_restart(last):
     """A fix outside that proves nothing yet is no exit because the hub stops; the next one decides, and tells the crossing of before."""
-    runs, store, told = (Run(), Run()), InMemory(), []
+    runs, store, told = (Run(), Run()), MemoryCheckpointStore(), []
     for run in runs:
         run.catalogue.put("acme", "yard", "Yard", Circle(50.0, 10.0, 1_000.0))
         await run.catalogue.settled()

@@ -140,8 +140,8 @@ class Life:
             batch.time_ms[i] = batch.received_ms[i] = NOW_MS + 1_000 * seq
             batch.lat_deg[i], batch.lon_deg[i] = PLACES[where], 10.0
         result = self.take(batch)
-        self.writer.add(result.accepted, np.unique(result.accepted.row))
-        self.writer.hold_duplicates(result.refused)
+        self.writer.add(result.kept, np.unique(result.kept.row))
+        self.writer.hold_refusals(result.refused)
         self.loop.on_step(result)
         return self.loop._documents.of(result)
 

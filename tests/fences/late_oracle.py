@@ -107,9 +107,9 @@ class Listener:
 def stepped(
     state: HubState, batches: Sequence[PositionBatch], fence_set: FenceSet, limits: FilterLimits = FREE
 ) -> list[StepResult]:
-    """Step all batches, and on until nothing waits."""
+    """Step all batches, and on until nothing waits, nor is held back."""
     pending, results = list(batches), []
-    while pending or state.fences.is_waiting:
+    while pending or state.fences.is_waiting or state.track.give_up_held(state.track.held()):
         batch = pending.pop(0) if pending else position_batch(0)
         results.append(step(state, batch, fence_set, 10**12, limits))
     return results

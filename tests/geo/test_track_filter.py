@@ -146,19 +146,60 @@ def test_nothing_is_acked_past_a_held_fix():
     row = np.array([0])
     filter_track(state, batch_of({}, {"lat_deg": 40.0}), NOW_MS, LIMITS)
     assert state.handled_seq(row).tolist() == [0]
-    gone = state.give_up_held(row)
+    assert state.give_up_held(row) == 1
+    assert state.handled_seq(row).tolist() == [0]
+    gone = filter_track(state, batch_of(), NOW_MS, LIMITS).refused
     assert (gone.seq.tolist(), gone.reasons.tolist()) == ([1], [Reason.IMPOSSIBLE_JUMP])
     assert state.handled_seq(row).tolist() == [1]
-    assert len(state.give_up_held(row)) == 0
+    assert state.give_up_held(row) == 0
 
 
 def test_what_is_held_for_too_long_is_given_up():
     """A held fix that nothing follows is refused once it has waited since before the given time."""
     state = fresh_state()
     filter_track(state, batch_of({}, {"lat_deg": 40.0}), NOW_MS, LIMITS)
-    assert len(state.give_up_held_before(NOW_MS)) == 0
-    assert state.give_up_held_before(NOW_MS + 1).seq.tolist() == [1]
-    assert state.held().tolist() == []
+    assert state.give_up_held_before(NOW_MS) == 0
+    assert state.give_up_held_before(NOW_MS + 1) == state.give_up_held_before(NOW_MS + 1) == 1
+    assert (state.has_given_up, state.given_up().seq.tolist()) == (True, [1])
+    result = filter_track(state, batch_of({"seq": 2, "time_ms": NOW_MS, "lat_deg": 40.0}), NOW_MS, LIMITS)
+    assert (result.refused.seq.tolist(), result.refused.source.tolist()) == ([1], [-1])
+    assert (state.has_given_up, len(state.given_up())) == (False, 0)
+    assert state.held_seq(np.array([0])).tolist() == [2]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_what_is_refused_for_a_jump_is_handed_on_and_kept_in_order_of_arrival(cut):
+    """Implausible are those alone, with their attributes, wherever batches are cut; other refusals are not kept."""
+    whole = batch_of({}, {"lat_deg": 40.0}, {"lat_deg": 0.0, "lon_deg": 0.0}, {"lat_deg": -40.0}, {})
+    whole = PositionBatch(
+        *(getattr(whole, n) for n in whole.__slots__[:-1]), attributes={1: b'{"held":1}', 4: b'{"x":4}'}
+    )
+    state = fresh_state()
+    parts = [
+        filter_track(state, whole.take(np.arange(a, b)), NOW_MS, LIMITS) for a, b in ((0, cut), (cut, 5))
+    ]
+    implausible = concatenate([part.implausible for part in parts if part.implausible is not None])
+    assert implausible.seq.tolist() == [1, 3]
+    assert dict(implausible.attributes) == {0: b'{"held":1}'}
+    kept = concatenate([part.kept for part in parts])
+    assert kept.seq.tolist() == [0, 1, 3, 4]
+    assert dict(kept.attributes) == {1: b'{"held":1}', 3: b'{"x":4}'}
+    assert concatenate([part.accepted for part in parts]).seq.tolist() == [0, 4]
+
+
+def test_a_copy_that_comes_while_its_fix_is_given_up_is_a_fix_of_its_own():
+    """The given-up one is refused first; the copy is then held as any other, and a row that let its fix go refuses nothing."""
+    state = fresh_state()
+    jump = batch_of({"seq": 1, "lat_deg": 40.0})
+    filter_track(state, batch_of({"time_ms": NOW_MS - 90_000}), NOW_MS, LIMITS)
+    filter_track(state, jump, NOW_MS, LIMITS)
+    state.give_up_held(state.held())
+    result = filter_track(state, jump, NOW_MS, LIMITS)
+    assert (result.refused.seq.tolist(), result.implausible.seq.tolist()) == ([1], [1])
+    assert state.held().tolist() == [0]
+    state.give_up_held(state.held())
+    state.let_go_held(np.array([0]))
+    assert len(filter_track(state, batch_of(), NOW_MS, LIMITS).refused) == 0
 
 
 def test_the_token_bucket_refuses_what_is_over_and_fills_again():

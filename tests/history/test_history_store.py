@@ -93,6 +93,24 @@ async def test_nothing_is_a_write_too(store):
     assert await store.write(position_batch(0)) == 0
 
 
+async def test_the_last_of_a_span_are_read_in_order(store):
+    """The last so many before `end_ms` and not before `begin_ms`, by time and sequence, across days; fewer if there are."""
+    keys = [(0, seq, NOON_MS + (seq // 3) * DAY_MS) for seq in (5, 0, 8, 3, 4, 1, 2, 7, 6)] + [
+        (1, 99, NOON_MS)
+    ]
+    await store.write(fixes_of(*keys, attributes={0: b'{"a":1}'}))
+    end_ms = NOON_MS + 2 * DAY_MS
+
+    async def last(begin_ms: int, count: int, vehicle: str = "v0") -> list[int]:
+        return (await store.last("acme", vehicle, begin_ms, end_ms, count)).seq.tolist()
+
+    assert await last(0, 4) == [2, 3, 4, 5]
+    assert await last(NOON_MS + 1, 4) == [3, 4, 5]
+    assert await last(0, 100) == [0, 1, 2, 3, 4, 5]
+    assert await last(end_ms, 4) == await last(0, 4, "nobody") == []
+    assert dict((await store.last("acme", "v0", 0, end_ms, 2)).attributes) == {1: b'{"a":1}'}
+
+
 async def test_a_span_is_read_page_by_page(store):
     """From `begin_ms` up to `end_ms`, across days; any size of page gives the same; the last page says that it is the last."""
     keys = [(0, seq, NOON_MS + seq * DAY_MS // 7) for seq in range(40)]

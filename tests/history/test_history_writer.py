@@ -78,8 +78,8 @@ class Hub:
         """Of (row, seq), a second a sequence; what may be told at once."""
         batch = fixes_of(*((row, seq, NOON_MS + 1_000 * seq) for row, seq in fixes), **options)
         result = filter_track(self.track, batch, NOON_MS, LIMITS)
-        self.writer.add(result.accepted, np.unique(result.accepted.row))
-        return self.shown(self.writer.hold_duplicates(result.refused))
+        self.writer.add(result.kept, np.unique(result.kept.row))
+        return self.shown(self.writer.hold_refusals(result.refused))
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +234,7 @@ async def test_another_fix_of_the_same_time_is_told_when_the_first_is_stored(hub
     hub.step((0, 1))
     batch = fixes_of((0, 2, NOON_MS + 1_000))
     result = filter_track(hub.track, batch, NOON_MS, LIMITS)
-    assert len(hub.writer.hold_duplicates(result.refused)) == 0
+    assert len(hub.writer.hold_refusals(result.refused)) == 0
     hub.store.may_go_on.set()
     await hub.writer.settled()
     assert hub.said == [("refused", (0, 2, Reason.DUPLICATE)), ("stored", [0], [1])]
@@ -247,7 +247,7 @@ async def test_nothing_is_said_of_a_second_copy_of_a_fix_that_is_held_back(hub):
     batch.lat_deg[:] = [10.0, 20.0, 20.0]
     result = filter_track(hub.track, batch, NOON_MS, limits)
     assert len(result.refused) == 1
-    assert len(hub.writer.hold_duplicates(result.refused)) == 0
+    assert len(hub.writer.hold_refusals(result.refused)) == 0
 
 
 async def test_rejects_of_other_reasons_are_told_at_once(hub):
@@ -257,7 +257,7 @@ async def test_rejects_of_other_reasons_are_told_at_once(hub):
     refused = Refusals(
         np.zeros(1, np.int32), np.array([5]), np.array([Reason.STALE], np.uint32), np.zeros(1, np.int64)
     )
-    assert hub.shown(hub.writer.hold_duplicates(refused)) == [(0, 5, Reason.STALE)]
+    assert hub.shown(hub.writer.hold_refusals(refused)) == [(0, 5, Reason.STALE)]
 
 
 async def test_a_full_buffer_drops_the_newest_and_asks_for_them_later(wait_until):
@@ -331,8 +331,59 @@ async def test_who_waits_for_a_fix_that_was_held_back_and_forgotten_hears_of_a_l
     jump.lat_deg[:] = -float(np.sign(hub.track.track["newest_lat"][0])) * 80.0
     result = filter_track(hub.track, jump, NOON_MS, LIMITS._replace(speed_limit_mps=1.0, jump_slack_m=1.0))
     assert (len(result.accepted), hub.track.held().tolist()) == (0, [0])
-    assert not hub.writer.add(result.accepted, np.unique(result.accepted.row))
+    assert not hub.writer.add(result.kept, np.unique(result.kept.row))
     assert hub.track.held().tolist() == []
+
+
+JUMPY = LIMITS._replace(speed_limit_mps=1.0, jump_slack_m=1.0)
+
+
+def somewhere(*fixes: tuple[int, float]) -> PositionBatch:
+    """Of (sequence, latitude), of vehicle 0."""
+    made = fixes_of(*((0, seq, NOON_MS + 1_000 * seq) for seq, _ in fixes))
+    made.lat_deg[:], made.lon_deg[:], made.accuracy_m[:] = [lat for _, lat in fixes], 20.0, 0.0
+    return made
+
+
+async def test_a_jump_is_refused_once_it_is_stored(hub):
+    """A held fix is not acked; when it is refused it is stored first, then its device hears so, then it is acked with the rest."""
+    hub.store.may_go_on.clear()
+
+    def step(*fixes: tuple[int, float]) -> list:
+        result = filter_track(hub.track, somewhere(*fixes), NOON_MS, JUMPY)
+        assert hub.writer.add(result.kept, np.unique(result.kept.row))
+        return hub.shown(hub.writer.hold_refusals(result.refused))
+
+    assert (step((1, 10.0), (2, 30.0)), step((3, -30.0)), step((4, 10.0))) == ([], [], [])
+    assert hub.said == []
+    hub.store.may_go_on.set()
+    await hub.writer.settled()
+    assert hub.said == [
+        ("refused", (0, 2, Reason.IMPOSSIBLE_JUMP)),
+        ("refused", (0, 3, Reason.IMPOSSIBLE_JUMP)),
+        ("stored", [0], [4]),
+    ]
+    assert await seqs(hub) == [1, 2, 3, 4]
+
+
+async def test_a_jump_that_is_dropped_is_not_called_refused_and_comes_again(wait_until):
+    """The history is full when it is decided: its device hears resend, sends both again, and both are stored."""
+    hub = Hub(buffer_bytes=2 * FIX_BYTES)
+    said = []
+
+    def step(*fixes: tuple[int, float]) -> None:
+        result = filter_track(hub.track, somewhere(*fixes), NOON_MS, JUMPY)
+        hub.writer.add(result.kept, np.unique(result.kept.row))
+        said.extend(hub.shown(hub.writer.hold_refusals(result.refused)))
+
+    step((0, 10.0), (1, 10.0), (2, 30.0))
+    step((3, 10.0))
+    assert (said, hub.writer.counters["dropped"]) == ([], 2)
+    async with writing(hub.writer):
+        await wait_until(lambda: ("resend", [0], [1]) in hub.said)
+        step((2, 30.0), (3, 10.0))
+        await hub.writer.settled()
+    assert (said, hub.handled(0), await seqs(hub)) == ([], [3], [0, 1, 2, 3])
 
 
 async def test_fixes_that_could_not_be_kept_for_want_of_memory_come_again(monkeypatch, wait_until):
@@ -373,7 +424,7 @@ async def test_fixes_of_a_step_that_failed_are_not_acked_and_come_again(hub, wai
     await wait_until(lambda: ("resend", [0], [-1]) in hub.said)
     for sent in (batch(3), batch(1, 2, 3)):
         result = filter_track(hub.track, sent, NOON_MS, limits)
-        hub.writer.add(result.accepted, np.unique(result.accepted.row))
+        hub.writer.add(result.kept, np.unique(result.kept.row))
         await hub.writer.settled()
     assert (hub.handled(0), await seqs(hub)) == ([3], [1, 2, 3])
 
@@ -397,8 +448,8 @@ async def test_a_second_report_of_a_phone_is_not_put_by():
     batch = fixes_of((0, -1, NOON_MS))
     for _ in range(2):
         result = filter_track(hub.track, batch, NOON_MS, LIMITS)
-        hub.writer.add(result.accepted, np.unique(result.accepted.row))
-    assert len(hub.writer.hold_duplicates(result.refused)) == 1
+        hub.writer.add(result.kept, np.unique(result.kept.row))
+    assert len(hub.writer.hold_refusals(result.refused)) == 1
 
 
 async def test_no_duplicate_is_told_of_a_vehicle_that_has_to_send_again():

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in whatever order: what a device may forget is stored, and in the end all is stored, each fix once.
+"""Whatever goes wrong in whatever order: what a device may forget is stored, and in the end all is stored, each fix once, also one that was no more than a jump.
 
 The hub here is the real one but for sockets and databases: sessions, inbox, step, writer, checkpoints. The device is the client's own
 buffer. Frames are lost, connections cut, the hub is killed and comes back from its checkpoints, the store goes away and comes back,
@@ -16,7 +16,7 @@ from history_fixes import stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo.track_filter import FilterLimits, Reason
+from geo.track_filter import FilterLimits
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop
 from haulcast.checkpoints.restoring import restore_portion
 from haulcast.client.device_frames import Ack, Reject, Resend, Welcome, read_replies, record_body, text_body
@@ -53,7 +53,6 @@ class World:
         self.is_away = self.is_unsure = False
         self.checkpoints = []
         self.hub = None
-        self.refused: set[tuple[str, int]] = set()  # for a reason of their own; the word of it may not arrive
         self.kept = MemoryHistoryStore(self.name_of)
 
     def name_of(self, row: int) -> tuple[str, str]:
@@ -94,7 +93,7 @@ class Hub:
         )  # fmt: skip
         self.sessions = DeviceSessions(
             Settings(ack_interval_ms=0), self.inbox, self.writer,
-            row_of=self.row_of, on_gone=lambda row: self.give_up_held(np.array([row])),
+            row_of=self.row_of, on_gone=lambda row: self.state.track.give_up_held(np.array([row])),
             now_ms=lambda: world.now_ms, call_later=lambda _delay_s, call: call(),
         )  # fmt: skip
 
@@ -113,22 +112,12 @@ class Hub:
         self.sessions.on_settled(rows)
         self.loop.on_stored(rows)
 
-    def give_up_held(self, rows) -> None:
-        self.refuse(self.state.track.give_up_held(rows))
-
-    def refuse(self, refused) -> None:
-        """Note and tell."""
-        is_own = (refused.reasons & Reason.DUPLICATE) == 0
-        for row, seq in zip(refused.row[is_own].tolist(), refused.seq[is_own].tolist(), strict=True):
-            self.world.refused.add((self.rows.vehicle_of[row], seq))
-        self.sessions.on_refused(refused)
-
     def tick(self) -> None:
         """As `app.py` has it."""
         batch, _ = decode_frames(self.inbox.take(10**9), self.world.now_ms, 1_000)
         result = step(self.state, batch, self.catalogue.current, self.world.now_ms, LIMITS)
-        self.writer.add(result.accepted, np.unique(result.accepted.row))
-        self.refuse(self.writer.hold_duplicates(result.refused))
+        self.writer.add(result.kept, np.unique(result.kept.row))
+        self.sessions.on_refused(self.writer.hold_refusals(result.refused))
         self.loop.on_step(result)
 
 
@@ -209,11 +198,10 @@ class Device:
                         self.fixes.rewind(seq)
 
     async def check(self) -> None:
-        """What this device has forgotten is stored, unless it was refused for a reason of its own."""
+        """What this device has forgotten is stored, whether it was taken or refused for a jump."""
         kept = [eval(fix[0]) for fix in await stored(self.world.kept, "acme", self.name)]
         assert len(kept) == len(set(kept))
-        refused = {seq for name, seq in self.world.refused if name == self.name}
-        assert set(range(self.given)) - self.unacked <= set(kept) | refused, self.name
+        assert set(range(self.given)) - self.unacked <= set(kept), self.name
 
 
 class Story:
@@ -285,7 +273,7 @@ class Story:
                 device.write()
                 device.deliver(3)
             self.world.hub.tick()
-            self.world.hub.give_up_held(self.world.hub.state.track.held())
+            self.world.hub.state.track.give_up_held(self.world.hub.state.track.held())
             await self.rest()
             await asyncio.sleep(0.0005)
             if not any(device.unacked for device in self.devices):

@@ -7,10 +7,11 @@ import numpy as np
 from starlette.applications import Starlette
 
 from geo.positions import COLUMNS, PositionBatch, position_batch
+from geo.track_filter import FilterLimits
 from haulcast.doors.problems import exception_handlers
 from haulcast.doors.socket_session import Claims
 from haulcast.errors import StoreError
-from haulcast.history.history_store import HistoryPage
+from haulcast.history.history_store import DAY_MS, HistoryPage
 from haulcast.history.history_store_memory import MemoryHistoryStore
 from haulcast.positions.last_positions import LastPositions
 from haulcast.positions.vehicle_rows import VehicleRows
@@ -18,6 +19,7 @@ from haulcast.reports.report_api import routes
 
 NOW_MS = 1_790_000_000_000
 M_DEG = 1 / 111_320
+LIMITS = FilterLimits(60_000, DAY_MS, 90.0, 200.0, 2_000.0, 100.0, 1_000.0)
 
 
 class FailingStore(MemoryHistoryStore):
@@ -59,6 +61,7 @@ class ReportHub:
         self.app = Starlette(
             routes=routes(
                 self.store if has_history else None, self._verify, self.rows, self.last, self._find, lambda: NOW_MS,
+                LIMITS,
             ),
             exception_handlers=exception_handlers(),
         )  # fmt: skip

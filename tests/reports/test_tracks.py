@@ -97,7 +97,7 @@ async def test_gpx_has_the_order_of_its_schema_and_reads_back(viewer, reports, l
 
 async def test_gpx_of_odd_values(reports, viewer):
     """Names are escaped, tiny numbers have no exponent, 180 east is 180 west, unknown is absent, nothing is a track too."""
-    odd = drive([0, 1], [0, 1], heading_deg=[np.nan, 359.5], speed_mps=[1e-7, np.inf])
+    odd = drive([0, 1], [0, 1], heading_deg=[np.nan, 359.5], speed_mps=[1e-7, np.inf], accuracy_m=[0, 2.1e7])
     odd.lat_deg[:], odd.lon_deg[:] = [-1e-9, 90.0], [180.0, 1e-12]
     await reports.store.write(odd)
     points = list(ET.fromstring((await fetched(viewer, "format=gpx")).content).iter(f"{GPX}trkpt"))

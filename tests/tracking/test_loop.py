@@ -81,6 +81,34 @@ def test_a_step_that_fails_says_what_it_took_and_the_backlog_goes_on(hub, monkey
     ] == list(range(100))
 
 
+def test_a_step_that_fails_names_the_fix_that_it_gave_up_too(hub, monkeypatch):
+    """A fix held from an earlier step is refused in the failing one, and nobody heard of it: it has to come again with the others."""
+    failed = []
+    monkeypatch.setattr(hub.loop, "_on_failed", failed.append)
+    put(hub, 0, 0)
+    put(hub, 0, 1, lat=50.0)
+    turn(hub)
+    hub.state.track.give_up_held(np.array([0]))
+    put(hub, 0, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.state.last, "keep", None)
+        with pytest.raises(TypeError):
+            turn(hub)
+    assert failed[0].seq.tolist() == [1, 2]
+
+
+def test_what_is_given_up_is_refused_without_a_further_fix(hub):
+    """It is work for a step, which hands it on to be kept."""
+    put(hub, 0, 0)
+    put(hub, 0, 1, lat=50.0)
+    turn(hub)
+    hub.state.track.give_up_held(np.array([0]))
+    hub.loop.wake()
+    turn(hub)
+    assert hub.results[-1].refused.seq.tolist() == hub.results[-1].kept.seq.tolist() == [1]
+    assert (hub.timers, hub.loop.counters.refused) == ([], 1)
+
+
 def test_a_backlog_is_cut_into_steps_and_none_of_it_is_lost(hub):
     """More than a step's worth goes on at once, after the sockets have had their turn."""
     for seq in range(500):
@@ -103,7 +131,8 @@ def test_sent_is_accepted_and_refused_and_held(hub):
     counters = hub.loop.counters
     assert (counters.fixes, counters.accepted, counters.late, counters.refused) == (5, 2, 1, 2)
     assert len(hub.state.track.held()) == 1
-    counters.count_refused(hub.state.track.give_up_held(np.array([0])))
+    assert hub.state.track.give_up_held(np.array([0])) == 1
+    hub.loop.finish()
     assert counters.fixes == counters.accepted + counters.refused
 
 

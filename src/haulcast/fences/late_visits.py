@@ -1,4 +1,4 @@
-"""Visits as they were told, and what fixes that came late make of them."""
+"""Visits as they were told, and what fixes that came out of turn make of them: late ones, and those whose jump is judged in the order of time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ STEP_FIXES = 4_000
 """So many fixes are evaluated again in one step, a few ms; vehicles beyond that wait for the next."""
 
 WAITING_FIXES = 200_000
-"""So many late fixes may wait; those beyond change no visit."""
+"""So many of them may wait; those beyond change no visit."""
 
 
 SAME_PLACE_DEG = 1e-5
@@ -66,12 +66,13 @@ class Visit(NamedTuple):
 
 
 class LateVisits:
-    """What was told of the time that late fixes can reach, and the late fixes that wait to be looked at.
+    """What was told of the time that late fixes can reach, and the fixes out of turn that wait to be looked at.
 
     Attributes:
         kept: the fixes of that time.
-        unreached: late fixes that came too late to change a visit, or when too many were waiting.
-        implausible: late fixes that were where the vehicle cannot have been; they change no visit either.
+        unreached: those that came too late to change a visit, or when too many were waiting.
+        implausible: those that, when they were looked at, were where the vehicle cannot have been; until others bear them out they
+            change no visit either.
     """
 
     def __init__(self, kept: LateFixes) -> None:
@@ -114,9 +115,10 @@ class LateVisits:
         fence_set: FenceSet,
         fleet_number: NDArray[np.int32],
         late: PositionBatch | None,
+        track: NDArray[np.void],
         limits: FilterLimits,
     ) -> FenceEvents:
-        """Evaluate vehicles again whose fixes came late, and say what is other than told, with cause LATE.
+        """Evaluate vehicles again whose fixes came out of turn, and say what is other than told, with cause LATE.
 
         A visit keeps its id when a told one of the same fence overlaps it.
 
@@ -124,14 +126,15 @@ class LateVisits:
             state: what is known of all vehicles; updated.
             fence_set: in force.
             fleet_number: int32, of each row.
-            late: fixes that are older than the vehicle's newest; None: none.
+            late: fixes out of turn: those that `FenceWatch.watch` names, and those of vehicles that are open; None: none.
+            track: of the filter, by row.
             limits: of the filter.
         """
         if late is not None:
             self._queue(late, fleet_number)
         if not self.is_waiting:
             return no_events()
-        replay, implausible = self.kept.replay(fence_set, fleet_number, *self._taken(), limits)
+        replay, implausible = self.kept.replay(fence_set, fleet_number, *self._taken(), track, limits)
         self.implausible += implausible
         visit_of = np.zeros(replay.begun, np.int64)
         found = _found(replay)

@@ -10,9 +10,11 @@ from geo.fence_match import FenceHits, FencePlaces, as_column, match_fences
 from geo.fence_set import FenceSet
 from geo.fence_transitions import FenceState, find_transitions, refresh_fences
 from geo.late_fixes import LateFixes
-from geo.positions import PositionBatch
-from geo.track_filter import FilterLimits
+from geo.positions import PositionBatch, concatenate
+from geo.track_filter import FilterLimits, TrackState
 from haulcast.fences.late_visits import LateVisits
+
+NO_TRACK = TrackState().track
 
 
 class FenceWatch:
@@ -52,7 +54,7 @@ class FenceWatch:
 
     @property
     def late_counters(self) -> dict[str, int]:
-        """How many late fixes changed no visit, because they came too late, or because the vehicle cannot have been there."""
+        """How many fixes that came out of turn changed no visit, because they came too late, or because the vehicle cannot have been there."""
         late = self.late
         return {
             "late_unreached": late.unreached if late else 0,
@@ -67,12 +69,13 @@ class FenceWatch:
         batch: PositionBatch,
         now_ms: int,
         limits: FilterLimits,
-        late: PositionBatch | None = None,
+        out_of_turn: PositionBatch | None = None,
+        track: NDArray[np.void] = NO_TRACK,
     ) -> tuple[FenceEvents, FenceHits]:
         """What the fixes of a batch entered and left, and the fences of each fix.
 
-        A new fence set first re-evaluates, where it is, every vehicle that the edit can touch. Late fixes come last, and only so many in
-        one turn: see `haulcast.fences.late_visits`.
+        A new fence set first re-evaluates, where it is, every vehicle that the edit can touch. What is to be judged in the order of time comes
+        last, and only so much in one turn: see `haulcast.fences.late_visits`.
 
         Args:
             fence_set: the fences in force.
@@ -80,8 +83,9 @@ class FenceWatch:
             is_known: bool, the rows of vehicles whose position is known before this batch.
             batch: fixes in order of each track, none late.
             now_ms: the time of events that an edit of fences causes.
-            limits: of the filter, for late fixes.
-            late: fixes that are older than the vehicle's newest; None: none.
+            limits: of the filter, for what is out of turn.
+            out_of_turn: fixes that are older than the vehicle's newest, or refused for a jump alone; None: none.
+            track: what the filter knows of each vehicle now (`geo.track_filter.TrackState`).
         """
         events = []
         if fence_set.version != self._version:
@@ -91,11 +95,17 @@ class FenceWatch:
             self._version = fence_set.version
         fleets = fleet_number[batch.row]
         hits = match_fences(fence_set, fleets, batch.lat_deg, batch.lon_deg, self._places, batch.row)
-        events += self._transitions(fence_set, fleets, batch, hits)
+        is_open = None if self.late is None else self.late.kept.is_open(batch.row, batch.time_ms)
+        if is_open is None:
+            events += self._transitions(fence_set, fleets, batch, hits)
+        else:
+            told, diverted = np.flatnonzero(~is_open), batch.take(np.flatnonzero(is_open))
+            events += self._transitions(fence_set, fleets[told], batch.take(told), hits.take(told))
+            out_of_turn = diverted if out_of_turn is None else concatenate([out_of_turn, diverted])
         if self.late is not None:
             for part in events:
                 self.late.note(part)
-            events.append(self.late.correct(self.state, fence_set, fleet_number, late, limits))
+            events.append(self.late.correct(self.state, fence_set, fleet_number, out_of_turn, track, limits))
         return join_events(events), hits
 
     def _transitions(

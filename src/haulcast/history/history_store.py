@@ -1,4 +1,4 @@
-"""The contract of a history store: every fix that was taken, by vehicle and time."""
+"""The contract of a history store: every fix that was taken, or refused for a jump alone, by vehicle and time."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -102,6 +102,9 @@ class HistoryStore(Protocol):
 
         Of fixes with the same time that is the one with the greatest sequence. Vehicles without a fix in the span are left out.
         """
+
+    async def last(self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:
+        """The last `count` of one vehicle's fixes with begin_ms <= time_ms < end_ms, in the order of their keys; fewer, if there are."""
 
     async def prepare(self, time_ms: int) -> None:
         """Make room ahead for the fixes of this day, so that no write has to; nothing where a store makes its own."""

@@ -33,8 +33,7 @@ class MemoryHistoryStore:
         self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, after: FixKey | None, limit: int
     ) -> HistoryPage:
         """See `HistoryStore`."""
-        kept = self._fixes.get((fleet, vehicle), {})
-        keys = sorted(key for key in kept if begin_ms <= key.time_ms < end_ms)
+        kept, keys = self._within(fleet, vehicle, begin_ms, end_ms)
         keys = keys[bisect.bisect_right(keys, after) :] if after else keys
         page = keys[:limit]
         fixes = concatenate([kept[key] for key in page]) if page else position_batch(0)
@@ -81,6 +80,17 @@ class MemoryHistoryStore:
             columns["row"][:] = index.setdefault(vehicle, len(index))
             batches.append(PositionBatch(**columns))
         return FleetFixes(list(index), concatenate(batches), end_ms)
+
+    async def last(self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:
+        """See `HistoryStore`."""
+        kept, keys = self._within(fleet, vehicle, begin_ms, end_ms)
+        return concatenate([kept[key] for key in keys[max(0, len(keys) - count) :]])
+
+    def _within(
+        self, fleet: str, vehicle: str, begin_ms: int, end_ms: int
+    ) -> tuple[dict[FixKey, PositionBatch], list[FixKey]]:
+        kept = self._fixes.get((fleet, vehicle), {})
+        return kept, sorted(key for key in kept if begin_ms <= key.time_ms < end_ms)
 
     async def prepare(self, time_ms: int) -> None:
         """See `HistoryStore`."""

@@ -37,6 +37,11 @@ _READ = f"""
         AND time_ms >= $3 AND time_ms < $4 AND (time_ms, seq) > ($5, $6)
     ORDER BY time_ms, seq LIMIT $7
 """  # noqa: S608 - no input in it
+_LAST = f"""
+    SELECT {_NUMBERS}, attributes::text FROM fixes
+    WHERE vehicle = (SELECT number FROM history_vehicles WHERE fleet = $1 AND vehicle_id = $2) AND time_ms >= $3 AND time_ms < $4
+    ORDER BY time_ms DESC, seq DESC LIMIT $5
+"""  # noqa: S608 - no input in it
 _PURGE = "DELETE FROM fixes WHERE vehicle = (SELECT number FROM history_vehicles WHERE fleet = $1 AND vehicle_id = $2)"
 
 
@@ -95,6 +100,12 @@ class PostgresHistoryStore:
     ) -> FleetFixes:
         """See `HistoryStore`."""
         return await self._fleet_reads.latest(fleet, vehicles, begin_ms, end_ms)
+
+    async def last(self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:
+        """See `HistoryStore`."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_LAST, fleet, vehicle, begin_ms, end_ms, count)
+        return _batch(rows[::-1])
 
     async def prepare(self, time_ms: int) -> None:
         """See `HistoryStore`."""

@@ -53,7 +53,7 @@ class _Waiting:
     Attributes:
         rows: the rows of `fixes`, each once.
         sequences: what was known of each row's sequences after the step: it holds for the store once `fixes` are there.
-        duplicates: refused because of a fix that waits; their devices are told when it is stored.
+        refused: for a jump, and of `fixes`, or because of a fix that waits; their devices are told when it is stored.
     """
 
     fixes: PositionBatch
@@ -61,7 +61,7 @@ class _Waiting:
     sequences: NDArray[np.void]
     size_bytes: int
     since_ms: int
-    duplicates: list[Refusals] = field(default_factory=list)
+    refused: list[Refusals] = field(default_factory=list)
 
 
 class HistoryWriter:
@@ -133,7 +133,7 @@ class HistoryWriter:
         Args:
             events: what a step told is stored before its fixes count as stored; None: nothing is told.
             on_stored: is given rows, each once, up to whose `handled_seq` everything is stored now.
-            on_refused: is given fixes whose devices are to hear so: duplicates, and what the store refuses.
+            on_refused: is given fixes whose devices are to hear so: what `hold_refusals` held, and what the store refuses.
             on_resend: is given rows and the sequence of each after which its device is to send again.
         """
         self._on_stored, self._on_refused, self._on_resend = on_stored, on_refused, on_resend
@@ -151,12 +151,12 @@ class HistoryWriter:
         return known
 
     def add(self, fixes: PositionBatch, rows: NDArray[np.int32]) -> bool:
-        """Take what a step accepted, late fixes too, before anything else is done to the track; False: something is lost.
+        """Take what is to be kept of a step, before anything else is done to the track; False: something is lost.
 
         Lost is what had to be dropped, and what was held back and had to be forgotten.
 
         Args:
-            fixes: in the order of the step.
+            fixes: what was accepted, late or not, and what is refused for a jump alone; each row's in order of arrival.
             rows: their rows, each once.
         """
         dropped = self.dropped
@@ -196,23 +196,28 @@ class HistoryWriter:
         if len(fixes):
             self._buffer(fixes, rows)
 
-    def hold_duplicates(self, refused: Refusals) -> Refusals:
+    def hold_refusals(self, refused: Refusals) -> Refusals:
         """The refusals that may be told now, of those of the step whose fixes were added last.
 
-        A device forgets a fix that it hears is a duplicate, so the one that it repeats has to be stored by then. Nothing is said of
-        one whose first copy is held back, waits or has to come again: another word on it follows.
+        A device forgets a fix that it hears is refused. So one that was added, because a jump alone was its reason, has to be stored by
+        then, and for a duplicate the one that it repeats. Nothing is said of a jump that has to come again, nor of a duplicate whose first
+        copy is held back, waits or has to come again: another word on it follows.
         """
         is_duplicate = (refused.reasons & Reason.DUPLICATE.value) != 0
-        if not is_duplicate.any():
+        is_jump = (refused.reasons == Reason.IMPOSSIBLE_JUMP.value) & (refused.seq >= 0)
+        if not (is_duplicate | is_jump).any():
             return refused
         self._ensure_rows(int(refused.row.max()) + 1)
         is_taken = self._track.is_taken(refused.row, refused.seq)
         is_open = self._track.is_held(refused) | self._resends.is_missing[refused.row]
         is_open |= is_taken & (refused.seq > self._stored["handled_seq"][refused.row])
         is_told_later = is_duplicate & ~is_open & ~is_taken & (refused.seq >= 0) & bool(self._waiting)
-        if is_told_later.any() and self._bytes < self._buffer_bytes:
-            self._waiting[-1].duplicates.append(refused.take(is_told_later))
-        return refused.take(~(is_duplicate & is_open) & ~is_told_later)
+        is_noted = is_jump & ~self._resends.is_missing[refused.row] & bool(self._waiting)
+        if self._bytes < self._buffer_bytes:
+            is_noted |= is_told_later
+        if is_noted.any():
+            self._waiting[-1].refused.append(refused.take(is_noted))
+        return refused.take(~(is_duplicate & is_open) & ~is_told_later & ~is_jump)
 
     def _buffer(self, fixes: PositionBatch, rows: NDArray[np.int32]) -> None:
         sequences = self._track.sequences(rows)
@@ -304,7 +309,7 @@ class HistoryWriter:
         self._progress.set()
         if not self._waiting:
             self._something.clear()
-        for refusals in (*refused, *(some for waiting in taken for some in waiting.duplicates)):
+        for refusals in (*refused, *(some for waiting in taken for some in waiting.refused)):
             self._on_refused(refusals)
         self._on_stored(np.unique(np.concatenate([waiting.rows for waiting in taken])))
 

@@ -54,7 +54,7 @@ ROWS: Final = (
     Row("late_unreached", COUNTER, "haulcast_fixes_late_unreached", "Late fixes that came too late to correct a visit."),
     Row(
         "late_implausible", COUNTER, "haulcast_fixes_late_implausible",
-        "Late fixes where the vehicle cannot have been; they correct no visit.",
+        "Fixes, late or refused for a jump, that are not believed in the order of time either; they correct no visit.",
     ),
     Row("refused", COUNTER, "haulcast_fixes_refused", "Fixes refused."),
     Row(

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from geo import stay_points, track_thinning
+from geo import plausible_fixes, stay_points, track_thinning
 from geo.stay_points import DRIVING, STILL, StayLimits
+from geo.track_filter import FilterLimits
 from geo.track_thinning import MOST_TOLERANCE_M
 from haulcast.doors.http_access import READERS, Verify, admitted
 from haulcast.doors.http_routes import resource
@@ -33,6 +34,7 @@ from haulcast.reports.report_fields import (
     key_asked_for,
     next_link,
     number_asked_for,
+    wants_implausible,
     zone_asked_for,
 )
 from haulcast.reports.stay_reports import days_report, parts_page
@@ -50,9 +52,13 @@ def routes(
     last: LastPositions,
     find_vehicle: FindVehicle,
     now_ms: Callable[[], int],
+    limits: FilterLimits,
 ) -> list[Route]:
-    """The routes, to stand before those of `/v1/vehicles/{id}`. Without a store there are latest positions only."""
-    reader = None if store is None else HistoryReader(store, find_vehicle)
+    """The routes, to stand before those of `/v1/vehicles/{id}`. Without a store there are latest positions only.
+
+    `limits` are the filter's: what a jump is.
+    """
+    reader = None if store is None else HistoryReader(store, find_vehicle, limits)
     api = _ReportApi(reader, verify, LatestPositions(rows, last), now_ms)
     return [
         resource("/v1/positions", GET=api.positions),
@@ -108,12 +114,12 @@ class _ReportApi:
         span = span_asked_for(request, self._now_ms())
         limit, after, iso = limit_asked_for(request), key_asked_for(request), wants_iso(request)
         tolerance_m = number_asked_for(request, "thin", None, 0.0, MOST_TOLERANCE_M)
-        if tolerance_m is None:
+        if wants_implausible(request):
             page = await reader.page(fleet, vehicle, span, after, limit)
+            if not len(page.fixes):
+                await reader.require(fleet, vehicle)
         else:
             page = await thinned_page(reader, fleet, vehicle, span, after, limit, tolerance_m)
-        if not len(page.fixes):
-            await reader.require(fleet, vehicle)
         answer = self._next(request, vehicle, "fixes", span, page.last_key, limit)
         return await _json(lambda: {"fixes": fix_documents(page.fixes, iso=iso), **answer})
 
@@ -187,5 +193,6 @@ async def _json(document: Callable[[], dict[str, Any]]) -> Response:
 
 def warm_up() -> None:
     """Compile, or load from the cache, every kernel of the reports."""
+    plausible_fixes.warm_up()
     stay_points.warm_up()
     track_thinning.warm_up()

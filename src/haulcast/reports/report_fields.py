@@ -99,6 +99,22 @@ def up_to(key: FixKey) -> FixKey:
     return FixKey(key.time_ms, max(key.seq - 1, -MOST_SEQ - 1))
 
 
+def wants_implausible(request: Request) -> bool:
+    """Whether fixes are to be shown where the vehicle cannot have been, too (`implausible=true`).
+
+    Raises:
+        RequestError: anything but true and false, or true with `thin`.
+    """
+    text = request.query_params.get("implausible", "false")
+    if text not in {"true", "false"}:
+        raise RequestError(
+            "wrong_type", f"implausible is {text[:80]!r}; allowed are true and false", field="implausible"
+        )
+    if text == "true" and "thin" in request.query_params:
+        raise RequestError("bad_combination", "implausible=true goes without thin", field="implausible")
+    return text == "true"
+
+
 def known_or_none(values: NDArray[np.float64]) -> list[float | None]:
     """Numbers, None where they are unknown."""
     known = np.isfinite(values).tolist()

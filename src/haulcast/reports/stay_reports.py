@@ -14,7 +14,6 @@ from haulcast.doors.time_fields import LEAST_MS, MOST_MS, Span
 from haulcast.history.history_store import DAY_MS, FixKey
 from haulcast.reports.day_totals import DayTotals, day_borders
 from haulcast.reports.history_reader import HistoryReader
-from haulcast.reports.report_fields import up_to
 from haulcast.reports.thinned_pages import key_of
 
 
@@ -39,7 +38,7 @@ async def parts_page(
     def of_kind(*some: Iterator[Part]) -> list[Part]:
         return [part for part in chain(*some) if part.kind == kind]
 
-    async for fixes in reader.portions(fleet, vehicle, span, None if after is None else up_to(after)):
+    async for fixes in reader.portions(fleet, vehicle, span, after):
         found += await reader.computed(partial(take, fixes))
         if len(found) > limit:
             break

@@ -9,8 +9,8 @@ import structlog
 from numpy.typing import NDArray
 
 from geo.fence_set import FenceSet
-from geo.positions import PositionBatch
-from geo.track_filter import FilterLimits, Reason, Refusals
+from geo.positions import PositionBatch, concatenate
+from geo.track_filter import FilterLimits, Reason
 from haulcast.histogram import AGE_BOUNDS_S, BATCH_BOUNDS, DELAY_BOUNDS_S, Histogram
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.rules.rule_set import NO_RULES, RuleSet
@@ -57,18 +57,14 @@ class Counters:
         self.late += int(np.count_nonzero(result.is_late))
         self.fence_events += len(result.events)
         self.longest_step_s = max(self.longest_step_s, step_s)
-        self.count_refused(result.refused)
+        if len(result.refused):
+            self.refused += len(result.refused)
+            self.refused_by_reason += result.refused.counts()
         accepted = result.accepted  # as received counts the step; what waited came earlier
         self.device_delays.add((accepted.received_ms - accepted.time_ms) / 1000.0 - waited_s)
         self.queue_delays.add_one(waited_s, fixes)
         self.step_durations.add_one(step_s)
         self.batch_sizes.add_one(fixes)
-
-    def count_refused(self, refused: Refusals) -> None:
-        """Add refusals, of a step or of a fix that was held back to the end."""
-        if len(refused):
-            self.refused += len(refused)
-            self.refused_by_reason += refused.counts()
 
 
 class TickLoop:
@@ -78,7 +74,7 @@ class TickLoop:
         decode: frames and the time they count as received -> one batch.
         fence_set, rule_set: the fences and the rules in force now.
         listeners: called with every result; one that fails is logged and does not stop the others.
-        on_failed: given the fixes of a step that failed; some may count as taken, and no listener hears of them.
+        on_failed: given the fixes of a step that failed; some may count as taken or refused, and no listener hears of them.
         now_ms, monotonic_s, call_later: the clock and the event loop's timer.
     """
 
@@ -123,7 +119,7 @@ class TickLoop:
         self.wake()
 
     def wake(self) -> None:
-        """Something waits (frames, a new fence or rule set, or a moment at which a rule fires): step as soon as the tick allows."""
+        """Something waits (frames, a new fence or rule set, a held fix that is given up, or a moment at which a rule fires): step as soon as the tick allows."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self._call_later(max(0.0, self._next_s - self._monotonic_s()), self.tick)
@@ -147,10 +143,11 @@ class TickLoop:
         waiting = self._inbox.take(self._step_bytes)
         waited_s = self._arrivals.take(before, len(self._inbox), started_s)
         batch = self._decode(waiting, now_ms)
+        decided = [self._state.track.given_up(), batch] if self._state.track.has_given_up else [batch]
         try:
             result = step(self._state, batch, self._fence_set(), now_ms, self._limits, self._rule_set())
         except Exception:
-            self._on_failed(batch)
+            self._on_failed(concatenate(decided))
             raise
         for listener in self._listeners:
             try:
@@ -170,4 +167,4 @@ class TickLoop:
 
     @property
     def _is_waiting(self) -> bool:
-        return len(self._inbox) > 0 or self._state.fences.is_waiting
+        return len(self._inbox) > 0 or self._state.fences.is_waiting or self._state.track.has_given_up

@@ -50,6 +50,7 @@ class StepResult:
         is_late: bool beside `accepted`: older than the vehicle's newest; history wants it, no marker moves.
         moved_rows: int32, the rows whose newest fix changed, each once, ascending.
         refused: the fixes refused, with all reasons.
+        kept: what history wants, the accepted ones and those that are refused for a jump alone (see `geo.track_filter.FilterResult`).
         events: of fences and rules, each vehicle's in order.
     """
 
@@ -59,6 +60,7 @@ class StepResult:
     is_late: NDArray[np.bool_]
     moved_rows: NDArray[np.int32]
     refused: Refusals
+    kept: PositionBatch
     events: FenceEvents
 
 
@@ -84,12 +86,13 @@ def step(
     filtered = filter_track(state.track, batch, now_ms, limits)
     in_order = filtered.in_order
     facts, hits = state.fences.watch(
-        fence_set, state.fleet_number, state.last.is_known, in_order, now_ms, limits, filtered.late
-    )
+        fence_set, state.fleet_number, state.last.is_known, in_order, now_ms, limits,
+        filtered.out_of_turn, state.track.track,
+    )  # fmt: skip
     events = state.rules.watch(
         rule_set, facts, hits, in_order, fence_set, state.fleet_number, state.last, state.fences.state, now_ms
     )
     moved_rows = state.last.keep(in_order)
     return StepResult(
-        state.tick, now_ms, filtered.accepted, filtered.is_late, moved_rows, filtered.refused, events
-    )
+        state.tick, now_ms, filtered.accepted, filtered.is_late, moved_rows, filtered.refused, filtered.kept, events
+    )  # fmt: skip
