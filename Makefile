@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz lock clean
+.PHONY: help demo test check bench fuzz lock vendor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -46,9 +46,12 @@ lock: $(BIN)/python ## requirements.lock anew from pyproject.toml, at the newest
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 		--python-version 3.11 --all-extras pyproject.toml --output-file requirements.lock
 
+vendor: $(BIN)/python ## the page's third-party files anew from npm, as vendoring/packages.toml says
+	$(BIN)/python -m vendoring.take
+
 clean: ## away with everything that make made
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find src geo tests benchmarks fuzz -name __pycache__ -type d -exec rm -rf {} +
+	find src geo tests benchmarks fuzz vendoring -name __pycache__ -type d -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,7 +13,6 @@ from haulcast import clock, status_api
 from haulcast.access.gate import Gate
 from haulcast.database.pool import Database
 from haulcast.doors import problems
-from haulcast.doors.http_routes import Pages
 from haulcast.doors.page_socket import PageSockets
 from haulcast.events import reading
 from haulcast.fences import fence_api
@@ -22,6 +20,7 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import FenceEdits
 from haulcast.history.history_store import HistoryStore
 from haulcast.hub_counters import HubCounters
+from haulcast.live_map import page_files
 from haulcast.metrics import metrics_api
 from haulcast.openapi import openapi_api
 from haulcast.phones import phone_api, phone_id_api
@@ -35,8 +34,6 @@ from haulcast.rules.rule_edits import RuleEdits
 from haulcast.settings import Settings
 from haulcast.vehicles import vehicle_api
 from haulcast.vehicles.vehicle_edits import VehicleEdits
-
-WEB = Path(__file__).parent / "live_map" / "web"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +69,7 @@ class HubHttp:
             *self.gate.routes(),
             *openapi_api.routes(),
             *self.page_sockets.routes(),
-            Pages("/", WEB),
+            *page_files.routes(self.settings),
         ]
         handlers = problems.exception_handlers()
         application: ASGIApp = Starlette(routes=routes, exception_handlers=handlers)

@@ -219,6 +219,14 @@ class Settings:
         most=86_400,
     )
 
+    map_style_url: str = _setting(
+        "",
+        "a MapLibre style instead of the page's own basemap, http(s)://...; empty: the own one, which needs no internet",
+    )
+    map_origins: str = _setting(
+        "", "where that style's tiles, fonts and images come from besides its own host, separated by commas"
+    )
+
     cluster_below_zoom: float = _setting(7.0, "below it a view gets H3 aggregates", least=0, most=24)
     view_rate_hz: float = _setting(50.0, "highest rate a subscriber gets", least=0.1, most=1000)
     cluster_rate_hz: float = _setting(2.0, "highest rate of aggregates", least=0.05, most=50)

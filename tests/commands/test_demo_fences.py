@@ -1,8 +1,9 @@
-"""The demo's fences."""
+"""The demo's fences and rules."""
 
 from shapely.geometry import shape
 
-from haulcast.commands.demo_fences import demo_fences
+from haulcast.commands.demo_fences import demo_fences, demo_rules
+from haulcast.rules.rule_documents import rule_of_document
 from haulcast.simulation import bay_roads
 
 
@@ -23,3 +24,11 @@ def test_they_are_valid_features_and_the_fleet_stops_in_them() -> None:
             assert area.exterior.is_ccw
         empty += not any(area.contains(node) for node in nodes)
     assert empty == 0
+
+
+def test_the_rules_are_valid_and_about_these_fences() -> None:
+    """The product reads each, and the fences that it names are the demo's."""
+    fences = {fence["id"] for fence in demo_fences()}
+    for document in demo_rules():
+        assert rule_of_document(document, "demo").rule_id == document["id"]
+        assert set(document["fences"]["ids"]) <= fences

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import uvloop
 
-from haulcast.commands.demo_fences import demo_fences
+from haulcast.commands.demo_fences import demo_fences, demo_rules
 from haulcast.commands.hub_access import HubAccess, read_secret
 from haulcast.commands.simulate import drive, make_fleet
 from haulcast.errors import HubError
@@ -68,11 +68,13 @@ async def _show(arguments: argparse.Namespace, settings: Settings) -> None:
     async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
         await _until_ready(client)
         access = HubAccess(read_secret(settings), FLEET)
-        await _make_fences(client, access)
+        await _make_places(client, access)
     rate = arguments.vehicles if arguments.rate is None else arguments.rate
     fleet = make_fleet(arguments.vehicles, arguments.seed, None)
     # a fragment is never sent to a server, so the token stands in no log
-    print(f"\n  Watch the fleet: {base}/#token={access.user_token('viewer')}\n  Stop: Ctrl-C\n", flush=True)
+    print(
+        f"\n  Watch the fleet: {base}/#token={access.user_token('dispatcher')}\n  Stop: Ctrl-C\n", flush=True
+    )
     url = f"ws://localhost:{settings.hub_port}"
     await drive(fleet, url, access, rate, seed=arguments.seed, binary=True)
 
@@ -113,12 +115,12 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
         return False
 
 
-async def _make_fences(client: httpx.AsyncClient, access: HubAccess) -> None:
-    """Put the demo's fences; those that are there already stay as they are meant to be."""
+async def _make_places(client: httpx.AsyncClient, access: HubAccess) -> None:
+    """Put the demo's fences and rules; those that are there already stay as they are meant to be."""
     headers = {"Authorization": f"Bearer {access.user_token('admin')}"}
-    for feature in demo_fences():
-        answer = await client.put(f"/v1/fences/{feature['id']}", json=feature, headers=headers)
+    documents = [("fences", fence) for fence in demo_fences()] + [("rules", rule) for rule in demo_rules()]
+    for kind, document in documents:
+        path = f"/v1/{kind}/{document['id']}"
+        answer = await client.put(path, json=document, headers=headers)
         if answer.is_error:
-            raise HubError(
-                "fence_refused", f"the hub refused demo fence {feature['id']}: {answer.text[:200]}"
-            )
+            raise HubError("demo_refused", f"the hub refused {path} of the demo: {answer.text[:200]}")

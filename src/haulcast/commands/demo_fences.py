@@ -1,4 +1,4 @@
-"""The demo's fences: ports, airports and depots around San Francisco Bay, drawn by hand."""
+"""The demo's fences, ports, airports and depots around San Francisco Bay, drawn by hand, and rules about them."""
 
 from typing import Any
 
@@ -40,6 +40,27 @@ def demo_fences() -> list[dict[str, Any]]:
         for fence_id, (name, corners) in _POLYGONS.items()
     ]
     return circles + polygons
+
+
+def demo_rules() -> list[dict[str, Any]]:
+    """Rule documents as `/v1/rules` takes them: of what the simulated fleet does, who drives fast and who stays long is told."""
+    return [
+        {
+            "id": "fast-downtown",
+            "name": "Fast downtown",
+            "kind": "overspeed",
+            "fences": {"ids": ["sf-downtown", "san-jose-downtown"]},
+            "limit_mps": 22.0,
+            "after_s": 2.0,
+        },
+        {
+            "id": "long-stop",
+            "name": "A minute at the port",
+            "kind": "dwell",
+            "fences": {"ids": ["port-of-oakland", "port-of-redwood"]},
+            "dwell_s": 60.0,
+        },
+    ]
 
 
 def _ring(corners: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-# connect-src 'self' is the page's own host, its sockets too (CSP 3)
+# connect-src 'self' is the page's own host, its sockets too (CSP 3); worker-src is for the map's own worker
 CONTENT_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 

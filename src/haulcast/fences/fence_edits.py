@@ -4,7 +4,7 @@ The order is `haulcast.database.write_order`'s: the catalogue sees a fleet's cha
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from geo.fence_area import Area
@@ -15,9 +15,14 @@ from haulcast.fences.stored_areas import areas_of
 
 
 class FenceEdits:
-    """The only writer of the catalogue."""
+    """The only writer of the catalogue.
+
+    Attributes:
+        on_edit: called with the fleet whose fences were edited, once ticks match against them.
+    """
 
     def __init__(self, store: FenceStore, catalogue: FenceCatalogue) -> None:
+        self.on_edit: Callable[[str], None] = lambda _fleet: None
         self.store = store
         self.catalogue = catalogue
         self._order = WriteOrder(self._read, "fences")
@@ -27,7 +32,7 @@ class FenceEdits:
         async with self._order.of(fleet):
             record = await self.store.create(fleet, draft)
             self.catalogue.put(fleet, draft.fence_id, draft.name, area, draft.tags)
-        await self.catalogue.settled()
+        await self._in_force(fleet)
         return record
 
     async def put(
@@ -40,7 +45,7 @@ class FenceEdits:
             else:
                 record, is_new = await self.store.replace(fleet, draft, expected), False
             self.catalogue.put(fleet, draft.fence_id, draft.name, area, draft.tags)
-        await self.catalogue.settled()
+        await self._in_force(fleet)
         return record, is_new
 
     async def put_all(self, fleet: str, fences: Sequence[tuple[FenceDraft, Area]]) -> tuple[int, int]:
@@ -50,7 +55,7 @@ class FenceEdits:
             await self.catalogue.put_all(
                 fleet, ((draft.fence_id, draft.name, area, draft.tags) for draft, area in fences)
             )
-        await self.catalogue.settled()
+        await self._in_force(fleet)
         return counts
 
     async def delete(self, fleet: str, fence_id: str, expected: str = "*") -> None:
@@ -58,7 +63,7 @@ class FenceEdits:
         async with self._order.of(fleet):
             await self.store.delete(fleet, fence_id, expected)
             self.catalogue.remove(fleet, fence_id)
-        await self.catalogue.settled()
+        await self._in_force(fleet)
 
     async def read_all(self) -> None:
         """Every fence of the store into the catalogue, at the start."""
@@ -70,12 +75,16 @@ class FenceEdits:
         """Give up reading again."""
         await self._order.stop()
 
+    async def _in_force(self, fleet: str) -> None:
+        await self.catalogue.settled()
+        self.on_edit(fleet)
+
     async def _read(self, fleet: str) -> None:
         portions = [portion async for portion in self.store.areas(fleet)]
         for portion in portions:
             await self._take(portion)
         self.catalogue.keep_only(fleet, [stored.fence_id for portion in portions for stored in portion])
-        await self.catalogue.settled()
+        await self._in_force(fleet)
 
     async def _take(self, portion: Sequence[StoredArea]) -> None:
         for stored, area in await asyncio.to_thread(areas_of, portion):

@@ -32,6 +32,8 @@ TURN_MS = 10
 
 LEAST_TIMER_MS = 1
 
+FENCES_CHANGED = b'{"type":"fences_changed"}'
+
 
 class Timer(Protocol):
     """A call that is planned."""
@@ -130,6 +132,19 @@ class FanOut:
             fleet_map.forget(row)
             self._plan(self.now_ms())
 
+    def fences_changed(self, fleet: str) -> None:
+        """The fleet's fences were edited; who shows them reads them again."""
+        number = self._rows.fleet_number_of(fleet)
+        for subscriber in self._seats:
+            if subscriber.fleet_number == number:
+                subscriber.owes_fences = subscriber.view is not None and subscriber.view.fences
+                self._tell_fences(subscriber)
+
+    def _tell_fences(self, subscriber: Subscriber) -> None:
+        if subscriber.owes_fences and subscriber.link.is_writable:
+            subscriber.owes_fences = False
+            subscriber.link.send_text(FENCES_CHANGED)
+
     def enter(self, link: Link, claims: Claims, *, is_binary: bool) -> Subscriber:
         """A connection, which sees nothing yet."""
         number = self._rows.fleet_number_of(claims.fleet)
@@ -176,6 +191,7 @@ class FanOut:
     def writable(self, subscriber: Subscriber) -> None:
         """The link takes frames again: first the events that wait, then what is new in the view."""
         self._full_since.pop(subscriber, None)
+        self._tell_fences(subscriber)
         seat = self._seats.get(subscriber)
         if seat is not None:
             showing, slot = seat

@@ -200,14 +200,13 @@ class LiveSession:
         shared = self._admission.claims.vehicles
         if shared is None:
             return view
-        if view.vehicles is None:
-            return replace(view, vehicles=shared)
-        if not view.vehicles <= shared:
+        if view.vehicles is not None and not view.vehicles <= shared:
             allowed = ", ".join(sorted(shared))[:200]
             raise ForbiddenError(
                 "not_shared", f"this view is of {allowed}; others are not shared", field="vehicles"
             )
-        return view
+        seen = shared if view.vehicles is None else view.vehicles
+        return replace(view, vehicles=seen, fences=False)  # fences are not shared
 
     def _say_resumed(self, subscriber: Subscriber, *, is_complete: bool) -> None:
         log = self._fan_out.events.log_of(subscriber.fleet_number)

@@ -21,3 +21,4 @@ class Subscriber:
     offset: int | None = (
         None  # of the last event it was sent or does not want; None: it has not asked for events
     )
+    owes_fences: bool = False  # its link took no more when the fences were edited

@@ -29,6 +29,7 @@ class View:
     rate_hz: float
     vehicles: frozenset[str] | None  # None: all of the fleet
     events: bool
+    fences: bool = False  # whether to be told that the fleet's fences were edited
 
     def moved(self, move: "Move") -> "View":
         """The same elsewhere."""
@@ -142,18 +143,15 @@ def read_command(payload: bytes, most_rate_hz: float) -> Command:
 
 
 def _subscribe(said: Mapping[str, Any], most_rate_hz: float) -> Subscribe:
-    rate_hz, events = _rate(said, most_rate_hz), said.get("events", True)
-    if not isinstance(events, bool):
-        raise RequestError(
-            "wrong_type", f"events is {_shown(events)}; allowed are true and false", field="events"
-        )
+    rate_hz = _rate(said, most_rate_hz)
     return Subscribe(
         View(
             box=_box(said),
             zoom=_number(said.get("zoom", USUAL_ZOOM), "zoom", 0.0, MOST_ZOOM),
             rate_hz=most_rate_hz if rate_hz is None else rate_hz,
             vehicles=_vehicles(said.get("vehicles")),
-            events=events,
+            events=_flag(said, "events", usually=True),
+            fences=_flag(said, "fences", usually=False),
         )
     )
 
@@ -244,7 +242,7 @@ def _go_live(_said: Mapping[str, Any], _most_rate_hz: float) -> GoLive:
 
 
 _COMMANDS: Mapping[str, tuple[Callable[[Mapping[str, Any], float], Command], frozenset[str]]] = {
-    "subscribe": (_subscribe, frozenset({"bbox", "zoom", "rate_hz", "vehicles", "events"})),
+    "subscribe": (_subscribe, frozenset({"bbox", "zoom", "rate_hz", "vehicles", "events", "fences"})),
     "move": (_move, frozenset({"bbox", "zoom"})),
     "resume": (_resume, frozenset({"epoch", "offset"})),
     "unsubscribe": (_unsubscribe, frozenset()),
@@ -261,6 +259,13 @@ def _needed(said: Mapping[str, Any], name: str) -> Any:
     if name not in said:
         raise RequestError("missing_field", f"{name} is missing", field=name)
     return said[name]
+
+
+def _flag(said: Mapping[str, Any], name: str, *, usually: bool) -> bool:
+    value = said.get(name, usually)
+    if not isinstance(value, bool):
+        raise RequestError("wrong_type", f"{name} is {_shown(value)}; allowed are true and false", field=name)
+    return value
 
 
 def _shown(value: Any) -> str:

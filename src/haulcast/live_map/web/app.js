@@ -1,119 +1,199 @@
-// The page: signs in, ties the socket to the map, and says honestly how fresh the picture is.
+// The page: makes the parts and ties them together. What a part knows of another stands here.
 
-import { LiveSocket } from "./live.js";
-import { FleetMap, SPEED_STEPS } from "./map.js";
+import { ClusterLayer } from "./cluster_layer.js";
+import { ConnectionState } from "./connection_state.js";
+import { $, say } from "./dom.js";
+import { EventFeed } from "./event_feed.js";
+import { FencePanel } from "./fence_panel.js";
+import { counted } from "./format.js";
+import { HubApi } from "./hub_api.js";
+import { tieKeys } from "./keyboard.js";
+import { LiveSocket } from "./live_socket.js";
+import { makeMap, viewOf } from "./map_view.js";
+import { colours, vehiclePalette } from "./palette.js";
+import { Playback } from "./playback.js";
+import { claimsOf, forgetToken, isSameBearer, isShared, keepToken, mayWrite, takeToken } from "./session.js";
+import { SignIn } from "./sign_in.js";
+import { tieTabs } from "./tabs.js";
+import { applyTheme, currentTheme, onTheme, turnTheme } from "./theme.js";
+import { VehicleColumns } from "./vehicle_columns.js";
+import { VehicleFilter } from "./vehicle_filter.js";
+import { VehicleLayer } from "./vehicle_layer.js";
+import { VehicleList } from "./vehicle_list.js";
+import { VehiclePanel } from "./vehicle_panel.js";
+import { VehicleRegistry } from "./vehicle_registry.js";
 
-const MOST_EVENTS = 50, QUIET_AFTER_MS = 5000, MOVE_EVERY_MS = 200;
-const $ = (id) => document.getElementById(id);
-const counted = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
-const clock = (ms) => new Date(ms).toLocaleTimeString();
-let live = null, moveTimer = 0, lastFrameAt = 0, state = ["down", "not connected"];
+const MOVE_EVERY_MS = 200, REFRESH_MS = 1000, PICK_PIXELS = 16;
 
-const map = new FleetMap($("map"), () => {
-  moveTimer ||= setTimeout(() => { moveTimer = 0; live?.moved(); }, MOVE_EVERY_MS);
-});
+applyTheme();
+const connection = new ConnectionState();
+const api = new HubApi(() => live?.token ?? "");
+const columns = new VehicleColumns(), registry = new VehicleRegistry();
+const filter = new VehicleFilter(columns, registry, () => refresh());
+const list = new VehicleList(columns, registry, filter, (id) => choose(id, true));
+const map = makeMap("map", document.querySelector("meta[name=map-style]").content);
+const layer = new VehicleLayer(columns);
+const showPanel = tieTabs(() => refresh());
+let live = null, claims = claimsOf(""), selected = null, hubAheadMs = 0, moveTimer = 0, clusters = null, epoch = "";
 
-/** The token of the address's fragment, which is taken out of the address bar at once, or the one this tab has. */
-function takeToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) {
-    sessionStorage.setItem("token", given);
-    history.replaceState(null, "", location.pathname + location.search);
-  }
-  return sessionStorage.getItem("token");
-}
+const feed = new EventFeed({ nameOf: (id) => registry.nameOf(id), goTo });
+const fences = new FencePanel({ map, api, mayWrite: () => mayWrite(claims), hint, closeDetail: () => choose(null), registry });
+const panel = new VehiclePanel({ map, api, columns, registry, hubNow, shownNow, play: (id) => { if (!panel.isFollowing) panel.turnFollow(); playback.start(id); }, mayRead: () => !isShared(claims), close: () => choose(null) });
+const playback = new Playback({ send: (command) => live?.send(command), hubNow, view: () => viewOf(map), changed: onPlayback, sought: () => panel.forget(), hint });
+const signIn = new SignIn(take);
 
-function signIn(why) {
-  sessionStorage.removeItem("token");
-  if (why) $("why").textContent = why;
-  $("sign-in").hidden = false;
-  $("token").focus();
+function hubNow() { return Date.now() + hubAheadMs; }
+/** The time that the map shows. */
+function shownNow() { return playback.isOn ? playback.nowMs : hubNow(); }
+
+function onPlayback(isOn) {
+  connection.isPlaying = live.isPlaying = isOn;
+  document.body.classList.toggle("is-playing", isOn);
+  columns.clear();
+  panel.replay(isOn);
+  if (isOn) return;
+  live.moved();
+  if (!isShared(claims)) fences.read(); // edits of meanwhile
+  refresh();
 }
 
 function watch(token) {
-  $("sign-in").hidden = true;
+  claims = claimsOf(token);
   live?.stop();
-  map.vehicles.clear();
-  live = new LiveSocket(token, () => map.view(), {
-    frame: (frame) => { lastFrameAt = Date.now(); map.apply(frame, performance.now()); },
-    event: (event) => addEvent(`${clock(event.time_ms)} ${wordsOf(event)}`),
-    gap: () => addEvent("some events may be missing here"),
-    state: (name, detail) => { state = [name, detail]; if (name === "live") readFences(token); },
-    refused: (reason) => { state = ["down", reason]; signIn(reason); },
+  columns.clear();
+  say($("fleet"), isShared(claims) ? `${claims.fleet}, shared view` : claims.fleet);
+  document.body.classList.toggle("is-shared", isShared(claims));
+  signIn.watch(claims.expiresMs || Infinity);
+  live = new LiveSocket(token, () => viewOf(map), {
+    frame: takeFrame,
+    event: (event) => feed.add(event),
+    gap: (why) => feed.gap(why, api),
+    told,
+    state: (name, detail) => connection.set(name, detail),
+    refused,
   });
+  connection.set("connecting");
 }
 
-function wordsOf(event) {
-  const amount =
-    event.speed_mps !== undefined
-      ? ` at ${Math.round(event.speed_mps * 3.6)} km/h`
-      : event.distance_m !== undefined
-        ? ` ${Math.round(event.distance_m)} m`
-        : "";
-  const said = `${event.vehicle} ${event.event} ${event.name ?? event.other}${amount}`;
-  return event.rule === undefined ? said : `${said} (${event.rule_name})`;
+/** A token that was typed in, or came with the address. @returns {Promise<string>} "" or why it was not taken */
+async function take(token) {
+  const isRenewal = live && !live.isStopped && isSameBearer(claims, claimsOf(token));
+  const why = isRenewal ? await live.renew(token) : "";
+  if (why) return why;
+  keepToken(token);
+  if (isRenewal) signIn.watch(claimsOf(token).expiresMs);
+  else watch(token);
+  return "";
 }
 
-function addEvent(text) {
-  const item = document.createElement("li");
-  item.textContent = text;
-  $("events").prepend(item);
-  while ($("events").children.length > MOST_EVENTS) $("events").lastChild.remove();
+function refused(why, isFinal) {
+  connection.set("refused");
+  if (!isFinal) forgetToken();
+  signIn.ask(why);
 }
 
-async function readFences(token) {
-  const fences = [];
-  try {
-    for (let path = "v1/fences?limit=1000"; path;) {
-      const answer = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });
-      if (answer.status === 403) return; // a shared view has vehicles and no fences
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-      const page = await answer.json();
-      fences.push(...page.features);
-      path = page.next;
-    }
-    map.fences = fences;
-  } catch (error) {
-    addEvent(`fences cannot be read: ${error.message}`);
+function told(message) {
+  if (message.type === "welcome") {
+    if (message.epoch !== epoch) columns.clear(); // another run of the hub numbers vehicles anew
+    epoch = message.epoch;
+    readFleet();
+    playback.reconnected();
+  } else if (message.type === "playback") playback.told(message);
+  else if (message.type === "error" && !playback.refused(message)) connection.set("live", `${message.code}: ${message.reason}`);
+  else if (message.type === "fences_changed") fences.read();
+}
+
+async function readFleet() {
+  fences.setVisible(!isShared(claims));
+  $("tab-fences").hidden = isShared(claims);
+  if (isShared(claims)) return;
+  fences.read();
+  feed.fill(api);
+  await registry.read(api).catch(() => {}); // the list then shows ids
+  list.showTags();
+}
+
+function takeFrame(frame) {
+  connection.frameCame();
+  hubAheadMs = frame.timeMs - Date.now();
+  if (frame.isClusters) {
+    if (frame.isSnapshot) columns.clear();
+    clusters?.apply(frame);
+  } else {
+    if (frame.isSnapshot) clusters?.clear();
+    columns.apply(frame, performance.now());
   }
+  recount();
+  panel.follow();
+  map.triggerRepaint();
 }
 
-function showState() {
-  const [name, detail] = state, ageMs = Date.now() - lastFrameAt;
-  let text = detail || "live";
-  if (name === "live" && ageMs > QUIET_AFTER_MS && lastFrameAt) text = `live, nothing new since ${clock(lastFrameAt)}`;
-  if (name === "down" && lastFrameAt) text = `${detail}, stale since ${clock(lastFrameAt)}`;
-  if ($("state").textContent !== text) $("state").textContent = text;
-  $("state").dataset.state = name;
+function recount() {
+  const counts = columns.refresh(shownNow(), filter.isShown, selected === null ? -1 : columns.find(selected));
+  filter.tell(counts);
+  const clustered = clusters?.vehicles ?? 0;
+  say($("shown"), clustered ? `${counted(clustered, "vehicle")} in ${counted(clusters.cells.size, "cluster")}` : counted(columns.count, "vehicle"));
+  $("states").hidden = clustered > 0;
 }
 
-function showLegend() {
-  const words = ["standing", "< 8 m/s", "< 18 m/s", "faster"];
-  for (const [i, [, colour]] of SPEED_STEPS.entries()) {
-    const entry = document.createElement("span"), dot = document.createElement("i");
-    dot.style.background = colour;
-    entry.append(dot, words[i]);
-    $("legend").append(entry);
-  }
+function refresh() {
+  recount();
+  list.show(selected, shownNow(), clusters?.vehicles ?? 0);
+  panel.show();
+  map.triggerRepaint();
 }
 
-function turn(nowMs) {
-  const shown = map.draw(nowMs);
-  const clustered = [...map.clusters.values()].reduce((sum, cluster) => sum + cluster.count, 0);
-  $("shown").textContent = clustered ? `${counted(clustered, "vehicle")} in ${counted(map.clusters.size, "cluster")}` : counted(shown, "vehicle");
-  requestAnimationFrame(turn);
+/** @param {string | null} id @param {boolean} [isToGo] whether the map goes there */
+function choose(id, isToGo = false) {
+  selected = id;
+  if (id !== null) fences.close();
+  panel.open(id, isToGo);
+  refresh();
 }
 
-$("sign-in").addEventListener("submit", (event) => {
-  event.preventDefault();
-  sessionStorage.setItem("token", $("token").value.trim());
-  $("token").value = "";
-  watch(sessionStorage.getItem("token"));
+function goTo(lon, lat, id) {
+  map.easeTo({ center: [lon, lat], zoom: Math.max(map.getZoom(), 13) });
+  if (id) choose(id);
+}
+
+function hint(text) {
+  $("map-hint").hidden = !text;
+  say($("map-hint"), text);
+}
+
+function paint(theme) {
+  layer.paint(vehiclePalette(theme));
+  clusters?.paint(colours(theme));
+  fences.paint(colours(theme));
+  panel.paint(colours(theme));
+}
+
+function pick(event) {
+  if (fences.isDrawing) return;
+  const { lng, lat } = event.lngLat, mostUnits = (PICK_PIXELS * 2 ** 32) / (512 * 2 ** map.getZoom());
+  const slot = columns.nearest(lng, lat, mostUnits, performance.now());
+  if (slot >= 0) choose(columns.nameAt(slot));
+  else if (!fences.pick(event.point)) choose(null);
+}
+
+map.on("load", () => {
+  fences.addTo(map);
+  panel.addTo(map);
+  clusters = new ClusterLayer(map);
+  map.addLayer(layer);
+  paint(currentTheme());
+  onTheme(paint);
+  map.on("click", pick);
+  live?.moved();
 });
-addEventListener("hashchange", () => { const token = takeToken(); if (token) watch(token); });
-showLegend();
-setInterval(showState, 250);
-requestAnimationFrame(turn);
+map.on("move", () => { moveTimer ||= setTimeout(() => { moveTimer = 0; if (playback.hasView) live?.moved(); }, MOVE_EVERY_MS); });
+setInterval(refresh, REFRESH_MS);
+$("theme").addEventListener("click", turnTheme);
+$("play-back").addEventListener("click", () => (playback.isOn ? playback.stop() : playback.start(null)));
+$("leave").addEventListener("click", () => { forgetToken(); location.reload(); });
+addEventListener("hashchange", () => { const given = takeToken(); if (given) take(given); });
+tieKeys({ map, showPanel, turnTheme, close: () => (fences.isOpen ? fences.close() : choose(null)), follow: () => panel.turnFollow(), play: () => (playback.isOn ? playback.turnPause() : playback.start(selected)) });
+
 const token = takeToken();
 if (token) watch(token);
-else signIn("");
+else signIn.ask("");
