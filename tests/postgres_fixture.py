@@ -30,9 +30,9 @@ QUOTED_PASSWORD = "s3cret%3A%2F%40%23"
 class SystemPostgres:
     """A private cluster of the system's PostgreSQL on a free port, with a password."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, place: Path | None = None, *initdb: str) -> None:
         self._programs = programs
-        self.folder = Path(tempfile.mkdtemp(prefix="haulcast-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="haulcast-postgres-", dir=place))
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
             owner = pwd.getpwnam(self._user)
@@ -51,6 +51,7 @@ class SystemPostgres:
             f"--pwfile={password_file}",
             "-E",
             "UTF8",
+            *initdb,
         )
         self.start()
 
@@ -76,11 +77,24 @@ class SystemPostgres:
 
     def kill(self) -> None:
         """`kill -9` of every process of it."""
-        main = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
-        processes = [main, *main.children()]
+        processes = self._processes()
         for process in processes:
             process.kill()
         psutil.wait_procs(processes, timeout=10)
+
+    def freeze(self) -> None:
+        """`kill -STOP` of every process of it: connections stay, and nobody answers."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Go on where it was frozen."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        main = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        return [main, *main.children()]
 
     def remove(self) -> None:
         if self.runs:

@@ -143,3 +143,13 @@ def test_a_secret_never_stands_in_an_error(tmp_path: Path, name: str) -> None:
         read_settings(file, {})
     assert SECRET not in str(caught.value)
     assert "(hidden)" in str(caught.value)
+
+
+def test_a_burst_below_a_frame_is_no_setting() -> None:
+    """A phone whose batch is larger than what it may send at once could never get rid of it."""
+    with pytest.raises(
+        SettingError, match="device_burst is 999; allowed is no less than frame_fixes, which is 1000"
+    ):
+        read_settings(None, {"HAULCAST_DEVICE_BURST": "999"})
+    chosen = read_settings(None, {"HAULCAST_DEVICE_BURST": "10", "HAULCAST_FRAME_FIXES": "10"})
+    assert (chosen.device_burst, chosen.frame_fixes) == (10, 10)

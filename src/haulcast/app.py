@@ -310,7 +310,10 @@ class Hub:
 
     def _decode(self, waiting: WaitingFrames, received_ms: int) -> PositionBatch:
         batch, bad = decode_frames(waiting, received_ms, self.settings.frame_fixes)
-        self._sessions.on_frames(waiting, bad)
+        try:
+            self._sessions.on_frames(waiting, bad)
+        except Exception:  # who cannot be told must not cost the others their fixes
+            log.exception("bad_frames_not_told", frames=len(bad))
         return self._submissions.join(batch, waiting.batches, received_ms)
 
     def _tell_devices(self, result: StepResult) -> None:

@@ -17,6 +17,7 @@ HOLD_SWEEP_S = 1.0
 RULE_CLOCK_S = 1.0
 FIRST_STEP_S = 3.0  # by then maps that lost their hub are back, and hear what is due since
 LOAD_WINDOW_S = 0.5
+LATE_S = 0.25  # that frames waited for their step
 
 Chore = Coroutine[Any, Any, None]
 
@@ -26,7 +27,7 @@ log = structlog.get_logger("haulcast.hub")
 def chores(settings: Settings, loop: TickLoop, state: HubState, sessions: DeviceSessions) -> Iterator[Chore]:
     """Those of a hub; each goes on for ever."""
     yield _again(partial(_give_up_held, settings.hold_s, loop, state))
-    yield _again(partial(_watch_load, sessions))
+    yield _again(partial(_watch_load, loop, sessions))
     yield _again(partial(_watch_time, loop, state))
 
 
@@ -47,13 +48,14 @@ async def _give_up_held(hold_s: float, loop: TickLoop, state: HubState) -> None:
             loop.wake()
 
 
-async def _watch_load(sessions: DeviceSessions) -> None:
-    """Tell the sessions how much of a core this process has used of late."""
+async def _watch_load(loop: TickLoop, sessions: DeviceSessions) -> None:
+    """Tell the sessions how much of a core this process has used of late; all that there is, when steps come late."""
     cpu_s, wall_s = clock.cpu_s(), clock.monotonic_s()
     while True:
         await asyncio.sleep(LOAD_WINDOW_S)
         before, (cpu_s, wall_s) = (cpu_s, wall_s), (clock.cpu_s(), clock.monotonic_s())
-        sessions.set_load((cpu_s - before[0]) / (wall_s - before[1]))
+        is_late = loop.take_longest_wait_s() > LATE_S  # others may use the core
+        sessions.set_load(1.0 if is_late else (cpu_s - before[0]) / (wall_s - before[1]))
 
 
 async def _watch_time(loop: TickLoop, state: HubState) -> None:

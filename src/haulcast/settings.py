@@ -120,6 +120,9 @@ class Settings:
         least=0,
         most=10_000,
     )
+    history_timeout_s: float = _setting(
+        20.0, "a write to the history that takes longer has failed, and is tried again", least=0.5, most=60
+    )
     stop_timeout_s: float = _setting(30.0, "graceful stop ends after this at the latest", least=1, most=600)
 
     frame_bytes: int = _setting(262_144, "largest frame taken from a socket", least=1024, most=16 * 2**20)
@@ -357,6 +360,14 @@ def _check_together(settings: Settings) -> None:
             "bad_setting",
             "setting metrics_token is no token; allowed are 16 or more printable ASCII characters without spaces",
             field="metrics_token",
+        )
+    if (
+        settings.device_burst < settings.frame_fixes
+    ):  # nobody could ever send such a frame, however long he waits
+        raise SettingError(
+            "bad_setting",
+            f"setting device_burst is {settings.device_burst:g}; allowed is no less than frame_fixes, which is {settings.frame_fixes}",
+            field="device_burst",
         )
     if settings.history == "influxdb":
         _check_influx(settings)

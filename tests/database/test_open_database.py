@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from haulcast.database import pool
 from haulcast.database.migrations import FOLDER, known_versions
 from haulcast.database.pool import Database, open_database, shown_name
 from haulcast.errors import SettingError, StoreError
@@ -202,6 +203,24 @@ async def test_a_block_that_loses_its_connection_hears_it(system_postgres) -> No
 
         with pytest.raises(StoreError, match="cannot be reached"):
             await lose_it()
+
+
+async def test_who_is_cancelled_while_it_hangs_ends(system_postgres, monkeypatch) -> None:
+    """As a cancelled task, and soon: a cancellation that came out as a lost database would be tried again for ever."""
+    monkeypatch.setattr(pool, "RELEASE_TIMEOUT_S", 0.2)
+    async with open_database(Settings(database_url=system_postgres.url)) as database:
+        await database.ping()
+        system_postgres.freeze()
+        try:
+            asking = asyncio.create_task(_value(database, ONE))
+            done, _ = await asyncio.wait({asking}, timeout=0.3)  # it is on the hung connection by then
+            assert not done
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(asking, 10)
+        finally:
+            system_postgres.thaw()
+        await database.ping()
 
 
 async def test_wrong_sql_is_no_lost_database(database) -> None:

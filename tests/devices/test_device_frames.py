@@ -1,5 +1,6 @@
 """The device codec: what each frame means, and what its sender hears when it means nothing."""
 
+import json
 import math
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geo.fix_text import read_plain_fixes
 from geo.positions import COLUMNS
 from geo.track_filter import REASON_NAMES
+from haulcast.devices import device_frames
 from haulcast.devices.device_frames import (
     ack_binary,
     decode_frames,
@@ -234,3 +237,34 @@ def test_an_error_carries_code_field_and_reason():
 def test_the_wires_reasons_are_the_filters():
     """Names and bits on the wire are those of the filter, in its order."""
     assert wire.REASONS == REASON_NAMES
+
+
+@settings(deadline=None, max_examples=25)
+@given(kinds=st.lists(st.sampled_from(["text", "binary", "odd", "bad", "poison"]), min_size=1, max_size=12))
+def test_a_frame_that_breaks_the_decoder_costs_no_other_frame(kinds):
+    """Whatever our own mistake is: the other frames of the tick are read as ever, and that one's sender hears of it."""
+    frames = []
+    for i, kind in enumerate(kinds):
+        fix = {**FIX, "seq": i}
+        odd = json.dumps({"fixes": [{**fix, "lat": "x" if kind == "bad" else 1}]}, indent=1).encode()
+        payload = {"text": orjson.dumps(fix), "binary": record(seq=i), "poison": b"poison"}.get(kind, odd)
+        frames.append((-2 - i if kind == "binary" else i + 1, payload))
+
+    def breaking(payloads, most_fixes):
+        if b"poison" in payloads:
+            raise IndexError("a mistake")
+        return read_plain_fixes(payloads, most_fixes)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(device_frames, "read_plain_fixes", breaking)
+        batch, bad = decode(*frames)
+    read = [i for i, kind in enumerate(kinds) if kind not in {"bad", "poison"}]
+    assert batch.seq.tolist() == read
+    assert batch.row.tolist() == [i + 1 for i in read]
+    assert set(batch.received_ms.tolist()) <= {5}
+    told = {each.frame: each.error.code for each in bad}
+    assert told == {
+        i: "unreadable" if kind == "poison" else "wrong_type"
+        for i, kind in enumerate(kinds)
+        if kind in {"bad", "poison"}
+    }

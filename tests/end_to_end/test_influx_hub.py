@@ -6,9 +6,12 @@ import signal
 
 import pytest
 from test_history import FAST, PATIENCE_S, device_of, send
+from test_played_day import HOUR_MS, WORLD, Sent, viewer
+from test_played_day import send as send_all
 from test_reading_back import read_json
 
 from benchmarks.processes import free_port, hub, public_folder
+from haulcast.client import LiveError
 from haulcast.clock import epoch_ms
 from haulcast.history.history_store_influx import influx_history
 from haulcast.history.influx_server import InfluxPlace
@@ -101,3 +104,21 @@ async def test_reports_come_from_influx(fleet):
         track = await read_json(found, f"/v1/vehicles/truck%207/track?{span}")
         lines = [piece["geometry"]["coordinates"] for piece in track["features"]]
         assert sum(map(len, lines)) == 1_500 + len(lines) - 1
+
+
+async def test_an_hour_is_played_from_influx(fleet):
+    """Seeks, and a run to its end, show what was sent."""
+    _, _, chosen = fleet
+    async with hub(**chosen) as found:
+        sent = Sent(epoch_ms() - 3 * HOUR_MS)
+        await send_all(found, sent)
+        async with viewer(found) as seeing:
+            seeing.live.playback(sent.begin_ms, until_ms=sent.end_ms, speed=0, bbox=WORLD)
+            for time_ms in range(sent.begin_ms, sent.end_ms, HOUR_MS // 4):
+                seeing.live.seek(time_ms)
+                await seeing.told("paused", time_ms=time_ms)
+                assert seeing.shown == sent.at(time_ms)
+            seeing.live.set_speed(3600)
+            await seeing.told("ended", time_ms=sent.end_ms)
+            assert seeing.shown == sent.at(sent.end_ms)
+            assert not seeing.of(LiveError)

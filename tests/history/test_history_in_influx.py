@@ -112,6 +112,33 @@ async def test_within_a_millisecond_the_order_is_the_sequences(store, limit):
     assert await stored(store, "acme", "v0", span, limit=limit) == wanted
 
 
+async def test_a_fleet_is_read_in_parts_and_by_sequence_within_a_millisecond(store, monkeypatch):
+    """Parts of any size give the same, ids of any letters too; the newest fix is that of the greatest sequence, where Influx has another."""
+    names = ("plain", "50% = a, b\\", "%5C")
+    monkeypatch.setattr(store, "_name_of", lambda row: ("acme", names[row]))
+    seqs = [SEQ_PLACES + shift for shift in (-3, -2, 0, 1)]
+    keys = [(row, seq, NOON_MS + later) for row in range(3) for later in (0, 3, 9) for seq in seqs]
+    await store.write(fixes_of(*keys))
+    wanted = sorted((names[row], time_ms, seq) for row, seq, time_ms in keys)
+    for size in (1, 5, 12, 40):
+        monkeypatch.setattr(history_store_influx, "PAGE_FIXES", size)
+        found = await store.read_span("acme", None, *EVER, 1_000)
+        fixes = found.fixes
+        shown = [found.vehicles[row] for row in fixes.row.tolist()]
+        assert (np.diff(fixes.time_ms) >= 0).all()
+        assert (
+            sorted(
+                zip(shown, fixes.time_ms.tolist(), fixes.seq.tolist(), strict=True), key=lambda key: key[:2]
+            )
+            == wanted
+        )
+        assert found.end_ms == EVER[1]
+    newest = await store.latest_before("acme", {*names, "a\x00"}, *EVER)
+    assert sorted(newest.vehicles) == sorted(names)
+    assert newest.fixes.seq.tolist() == [seqs[-1]] * 3
+    assert newest.fixes.time_ms.tolist() == [NOON_MS + 9] * 3
+
+
 async def test_a_device_whose_clock_stands_still_is_read_too(store):
     """More fixes of one millisecond than a server has in one piece of an answer; a large page comes in parts."""
     batch = fixes_of(*((0, seq, NOON_MS) for seq in range(10_500)))

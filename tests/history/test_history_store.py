@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from geo.positions import position_batch
 from haulcast.database.pool import Database, open_database
 from haulcast.errors import RefusedFixesError, StoreError
+from haulcast.history import history_store_postgres
 from haulcast.history.history_days import HistoryDays, day_table
 from haulcast.history.history_store import FleetFixes, HistoryStore
 from haulcast.history.history_store_influx import InfluxHistoryStore, influx_history
@@ -331,6 +332,26 @@ async def test_a_day_that_another_hub_dropped_is_made_again(postgres, each_datab
     with pytest.raises(StoreError):
         await postgres.write(fixes_of((0, 1, NOON_MS)))
     assert await postgres.write(fixes_of((0, 1, NOON_MS))) == 1
+
+
+async def test_a_day_that_another_hub_dropped_costs_no_fix_of_a_merge(postgres, each_database, names):
+    """Fixes of which one is there already, and the day of another one is gone: nothing is refused, and the next try stores."""
+    yesterday, today = (0, 0, NOON_MS), (0, 1, NOON_MS + DAY_MS)
+    await postgres.write(fixes_of(yesterday, today))
+    table = day_table(NOON_MS // DAY_MS)
+
+    async def drop_between(connection, *arguments) -> int:
+        await connection.execute(f"DROP TABLE {table}")
+        return await merge(connection, *arguments)
+
+    merge = history_store_postgres._merge
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(history_store_postgres, "_merge", drop_between)
+        with pytest.raises(StoreError) as raised:
+            await postgres.write(fixes_of(yesterday, today, (0, 2, NOON_MS + DAY_MS)))
+    assert raised.value.code == "history_day_gone"
+    assert await postgres.write(fixes_of(yesterday, today, (0, 2, NOON_MS + DAY_MS))) == 2
+    assert len(await stored(postgres, "acme", "v0")) == 3
 
 
 async def test_hubs_that_make_the_same_days_at_once_make_each_once(each_database):

@@ -8,11 +8,14 @@ import zlib
 
 import numpy as np
 import pytest
+import structlog
 from golden_frames import GOLDEN_FRAMES
 from phone_app import MemoryPhoneIds, phone_app, verify
+from waiting import wait_until
 
 from geo import fence_match, fence_transitions, track_filter
 from haulcast.clock import epoch_ms
+from haulcast.doors import problems
 from haulcast.doors.rate_limits import RateLimits
 from haulcast.errors import RateError, StoreError
 from haulcast.phones import submissions
@@ -389,3 +392,36 @@ async def test_phone_and_socket_share_a_vehicle(hub, phone):
     assert [time_ms - 1_790_000_000_000 for _, time_ms in hub.accepted] == [1_000, 2_000, 3_000, 5_000]
     assert hub.state.track.handled_seq(np.array([row])).tolist() == [6]
     assert "seq" not in hub.state.last.of(row)
+
+
+async def test_a_store_that_is_away_is_logged_once_and_not_for_each_phone(hub, phone, monkeypatch):
+    """The first request says it; the next line, after a while, says how many there were."""
+    hub.stored_error = StoreError("database_unreachable", "gone")
+    with structlog.testing.capture_logs() as lines:
+        for second in range(5):
+            assert (await phone.post("/overland", json=overland(30 + second))).status_code == 503
+        monkeypatch.setattr(problems, "SAY_AGAIN_S", 0.0)
+        assert (await phone.post("/overland", json=overland(50))).status_code == 503
+    said = [(line["code"], line["others_before"]) for line in lines if line["event"] == "request_failed"]
+    assert said == [("database_unreachable", 0), ("database_unreachable", 4)]
+
+
+async def test_requests_that_cannot_be_joined_lose_no_frames(hub, phone, monkeypatch):
+    """The frames' fixes of the same tick go on; the request is no success, and what it sends again is taken."""
+    monkeypatch.setattr(submissions, "ANSWER_WITHIN_S", 0.05)
+    hub.is_ticking = False
+
+    def broken(_batches):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submissions, "concatenate", broken)
+        hub.inbox.put(hub._row_of("acme", "truck-1"), b'{"seq":1,"time_ms":1790000000000,"lat":1,"lon":1}')
+        asking = asyncio.create_task(phone.post("/overland", json=overland(30)))
+        await wait_until(lambda: hub.submissions._waiting)
+        hub.loop.tick()
+        answer = await asking
+    assert (answer.status_code, hub.accepted) == (503, [("truck-1", 1_790_000_000_000)])
+    hub.is_ticking = True
+    hub.loop.wake()
+    assert (await phone.post("/overland", json=overland(30))).status_code == 200

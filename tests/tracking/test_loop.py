@@ -109,6 +109,18 @@ def test_what_is_given_up_is_refused_without_a_further_fix(hub):
     assert (hub.timers, hub.loop.counters.refused) == ([], 1)
 
 
+def test_the_longest_wait_is_told_once(hub):
+    """Of all frames since it was last asked for."""
+    assert hub.loop.take_longest_wait_s() == 0.0
+    put(hub, 0, 0)
+    hub.now_s += 0.7
+    turn(hub)
+    put(hub, 0, 1)
+    turn(hub)
+    assert hub.loop.take_longest_wait_s() == pytest.approx(0.7, abs=0.05)
+    assert hub.loop.take_longest_wait_s() == 0.0
+
+
 def test_a_backlog_is_cut_into_steps_and_none_of_it_is_lost(hub):
     """More than a step's worth goes on at once, after the sockets have had their turn."""
     for seq in range(500):

@@ -13,6 +13,8 @@ from haulcast.app import Hub
 from haulcast.logs import configure_logs
 from haulcast.settings import read_settings
 
+HURRY_AGAIN_S = 0.1  # each part of the hub may have a last try of its own
+
 log = structlog.get_logger("haulcast.serve")
 
 
@@ -38,12 +40,27 @@ async def _serve(hub: Hub) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, loop, stop, number)
-    async with hub.running():
-        _calm_the_garbage_collector()
-        await stop.wait()
-        log.info("stopping", within_s=hub.settings.stop_timeout_s)
+    serving, hurry = asyncio.current_task(), None
+    try:
+        async with hub.running():
+            _calm_the_garbage_collector()
+            await stop.wait()
+            log.info("stopping", within_s=hub.settings.stop_timeout_s)
+            hurry = asyncio.create_task(_hurry(serving, hub.settings.stop_timeout_s))
+    except asyncio.CancelledError:
+        if hurry is None:
+            raise
     log.info("stopped")
     return 0
+
+
+async def _hurry(stopping: asyncio.Task[int] | None, within_s: float) -> None:
+    """End every wait of the stop that is still to come: what is acked is stored, and the rest comes again."""
+    await asyncio.sleep(within_s)
+    log.warning("stop_cut_short", after_s=within_s)
+    while stopping is not None:
+        stopping.cancel()
+        await asyncio.sleep(HURRY_AGAIN_S)
 
 
 def _calm_the_garbage_collector() -> None:

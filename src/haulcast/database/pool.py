@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from haulcast.settings import Settings
 ASK_AGAIN_S = 1.0
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 60.0
+RELEASE_TIMEOUT_S = 2.0  # for what was given up to be cancelled by the server; else the connection is dropped
 MOST_CONNECTIONS = 10  # the stores' own parallelism; PostgreSQL allows 100 by default, for all hubs together
 
 _GONE = (
@@ -62,13 +63,19 @@ class Database:
                 of a commit that was under way nobody knows.
         """
         try:
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
-                try:
-                    yield connection
-                except asyncpg.InterfaceError as error:
-                    if _is_lost(connection):
-                        raise ConnectionResetError(str(error)) from error
-                    raise
+            connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+            try:
+                yield connection
+            except BaseException as error:
+                is_lost = isinstance(error, asyncpg.InterfaceError) and _is_lost(connection)
+                with suppress(
+                    *_GONE
+                ):  # or a cancellation would be taken for a database that is away, and end nothing
+                    await self._pool.release(connection, timeout=RELEASE_TIMEOUT_S)
+                if is_lost:
+                    raise ConnectionResetError(str(error)) from error
+                raise
+            await self._pool.release(connection, timeout=RELEASE_TIMEOUT_S)
         except _GONE as error:
             raise unreachable(self.name, error) from error
 

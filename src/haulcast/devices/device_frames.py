@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import structlog
 from numpy.typing import NDArray
 
 from geo.fix_text import read_plain_fixes
@@ -31,6 +32,9 @@ RANGES = {
     "accuracy_m": (0.0, np.inf),
 }
 """Allowed values; coordinates are the filter's business, which has a reason for each way they can be wrong."""
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,35 @@ def decode_frames(
 ) -> tuple[PositionBatch, list[BadFrame]]:
     """All fixes of a tick's frames in order of arrival, and the frames that could not be read.
 
+    A mistake of ours in reading one frame costs that frame only: then each is read by itself.
+
     Args:
         frames: text and binary frames of any vehicles.
         received_ms: what `received_ms` of each fix becomes.
         most_fixes: fixes allowed in a frame.
     """
+    try:
+        return _decode_together(frames, received_ms, most_fixes)
+    except Exception:  # the others' next acks would cover what is lost here
+        log.exception("frames_not_decoded", frames=len(frames.tags), hint="each is read by itself now")
+    batches, bad = [position_batch(0)], []
+    for i, (tag, payload) in enumerate(zip(frames.tags, frames.payloads, strict=True)):
+        try:
+            batch, errors = _decode_together(WaitingFrames([tag], [payload]), received_ms, most_fixes)
+        except Exception as error:  # noqa: BLE001  logged
+            log.warning("frame_not_decoded", row=tag if tag >= 0 else -1 - tag, error=repr(error))
+            bad.append(
+                BadFrame(i, FrameError("unreadable", "the hub fails to read this frame; its log says why"))
+            )
+        else:
+            batches.append(batch)
+            bad += [BadFrame(i, each.error) for each in errors]
+    return concatenate(batches), bad
+
+
+def _decode_together(
+    frames: WaitingFrames, received_ms: int, most_fixes: int
+) -> tuple[PositionBatch, list[BadFrame]]:
     tags = np.array(frames.tags, np.int64)
     is_text = tags >= 0
     rows = np.where(is_text, tags, -1 - tags).astype(np.int32)

@@ -1,8 +1,8 @@
 """All connected devices: one live connection a vehicle, and what each hears after a tick.
 
 Rejects and errors go out at once. Acks are cumulative, so those of one device are joined: the first after a pause goes
-out at once, the following `ack_interval_ms` apart. An ack costs as much as a fix (one system call each), so a hub that is
-short of time spaces them out further: fixes must be read now, acks can wait.
+out at once, the following `ack_interval_ms` apart. An ack costs half as much as a fix (one system call each), so a hub that is
+nearly out of time spaces them out further: fixes must be read now, acks can wait.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,13 +21,13 @@ from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.settings import Settings
 
 LONGEST_SPACING = 10.0
-IDLE_ENOUGH, BUSY = 0.4, 0.7
+IDLE_ENOUGH, BUSY = 0.75, 0.95
 
 CallLater = Callable[[float, Callable[[], Any]], Any]
 
 
 def ack_spacing(busy: float) -> float:
-    """How many times `ack_interval_ms` apart acks are: 1 up to 40 % of a core, growing to 10 at 70 % of one."""
+    """How many times `ack_interval_ms` apart acks are: 1 up to 75 % of a core, growing to 10 at 95 % of one."""
     share = (busy - IDLE_ENOUGH) / (BUSY - IDLE_ENOUGH)
     return 1.0 + (LONGEST_SPACING - 1.0) * min(1.0, max(0.0, share))
 

@@ -1,8 +1,8 @@
 """The history in InfluxDB: points of one measurement (`influx_lines.py`), by HTTP (`influx_server.py`)."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from geo.line_join import Lines
 from geo.positions import PositionBatch, concatenate
 from haulcast import clock
 from haulcast.errors import RefusedFixesError, StoreError
-from haulcast.history.history_store import DAY_MS, FixKey, HistoryPage, NameOf
+from haulcast.history.history_store import DAY_MS, FixKey, FleetFixes, HistoryPage, NameOf
 from haulcast.history.influx_lines import (
     FIELDS,
+    FLEET_FIELDS,
     LEAST_MS,
     MEASUREMENT,
     MOST_MS,
@@ -23,6 +24,8 @@ from haulcast.history.influx_lines import (
     fixes_of_points,
     head_of,
     lines_of,
+    vehicle_of,
+    where_fleet,
     where_vehicle,
 )
 from haulcast.history.influx_server import BusyError, InfluxPlace, InfluxServer, TooMuchError
@@ -31,6 +34,10 @@ REQUEST_BYTES = 4 * 2**20  # of lines, before gzip; servers refuse bodies of 25 
 PAGE_FIXES = 5_000  # fewer than the rows from which on nobody knows whether an answer was cut off
 
 _COLUMNS = ", ".join(f'"{name}"' for name in FIELDS)
+_FLEET_COLUMNS = ", ".join(f'"{name}"' for name in FLEET_FIELDS)
+
+Point = Sequence[Any]
+"""Of a fleet: time in ns, FLEET_FIELDS, and the tag of its vehicle."""
 
 
 class InfluxHistoryStore:
@@ -113,11 +120,69 @@ class InfluxHistoryStore:
         return HistoryPage(page, FixKey(int(page.time_ms[-1]), int(page.seq[-1])) if is_more else None)
 
     def _points(self, *statements: str) -> list[PositionBatch]:
-        try:
+        with _reading():
             return [fixes_of_points(rows) for rows in self._server.query(*statements)]
-        except (TypeError, ValueError, AttributeError) as error:
-            reason = f"a point of the measurement {MEASUREMENT} is none of ours: {error}"
-            raise StoreError("history_unreadable", reason) from error
+
+    async def last(self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:
+        """See `HistoryStore`."""
+        return await asyncio.to_thread(self._last, where_vehicle(fleet, vehicle), begin_ms, end_ms, count)
+
+    def _last(self, whose: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:
+        """The newest points, and the whole of the millisecond in which they begin, since Influx has its own order there."""
+        (fixes,) = self._points(_select(whose, begin_ms, end_ms, min(count, PAGE_FIXES), newest_first=True))
+        if len(fixes):
+            cut_ms = int(fixes.time_ms.min())
+            (whole,) = self._points(_select(whose, cut_ms, cut_ms + 1))
+            fixes = concatenate([whole, fixes.take(np.flatnonzero(fixes.time_ms > cut_ms))])
+        return fixes.take(np.lexsort((fixes.seq, fixes.time_ms))[-count:])
+
+    async def read_span(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, limit: int
+    ) -> FleetFixes:
+        """See `HistoryStore`."""
+        whose = _where_named(fleet, vehicles)
+        return await asyncio.to_thread(self._read_span, whose, begin_ms, end_ms, limit)
+
+    def _read_span(self, whose: str | None, begin_ms: int, end_ms: int, limit: int) -> FleetFixes:
+        """Part by part; each ends with a whole millisecond, the fixes of which are in one answer whatever their number."""
+        found: list[Point] = []
+        while whose and begin_ms < end_ms and len(found) < limit:
+            most = min(limit - len(found), PAGE_FIXES)
+            (points,) = self._server.query(_select_fleet(whose, begin_ms, end_ms, f"LIMIT {most}"))
+            if len(points) < most:
+                found += points
+                begin_ms = end_ms
+                break
+            cut_ms = points[-1][0] // MS_NS
+            found += [point for point in points if point[0] // MS_NS < cut_ms]
+            found += self._server.query(_select_fleet(whose, cut_ms, cut_ms + 1))[0]
+            begin_ms = cut_ms + 1
+        return _fleet_fixes(found, begin_ms if found else end_ms)
+
+    async def latest_before(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+    ) -> FleetFixes:
+        """See `HistoryStore`."""
+        whose = _where_named(fleet, vehicles)
+        return await asyncio.to_thread(self._latest, fleet, whose, begin_ms, end_ms)
+
+    def _latest(self, fleet: str, whose: str | None, begin_ms: int, end_ms: int) -> FleetFixes:
+        """The last two points of each vehicle show whether its newest millisecond has an order of Influx's own, and is read whole."""
+        newest: dict[str, Point] = {}
+        tied: dict[str, int] = {}
+        last = 'GROUP BY "vehicle" ORDER BY time DESC LIMIT 2'
+        points = self._server.query(_select_fleet(whose, begin_ms, end_ms, last))[0] if whose else []
+        for point in points:
+            first = newest.setdefault(point[-1], point)
+            if first is not point and first[0] // MS_NS == point[0] // MS_NS:
+                tied[point[-1]] = point[0] // MS_NS
+        for tag, at_ms in tied.items():
+            (points,) = self._server.query(
+                _select_fleet(where_fleet(fleet, [vehicle_of(tag)]), at_ms, at_ms + 1)
+            )
+            with _reading():
+                newest[tag] = max(points, key=lambda point: point[1])  # by its sequence
+        return _fleet_fixes(newest.values(), end_ms)
 
     async def prepare(self, time_ms: int) -> None:
         """See `HistoryStore`; Influx makes its own room."""
@@ -157,12 +222,44 @@ def _within(begin_ms: int, end_ms: int) -> str:
     return f"time >= {begin_ns} AND time < {end_ns}"
 
 
-def _select(whose: str, begin_ms: int, end_ms: int, limit: int = 0) -> str:
-    """All points of one vehicle in a span, or the first ones."""
-    found = (
-        f'SELECT {_COLUMNS} FROM "{MEASUREMENT}" WHERE {whose} AND {_within(begin_ms, end_ms)} ORDER BY time'  # noqa: S608
-    )
+def _select(whose: str, begin_ms: int, end_ms: int, limit: int = 0, *, newest_first: bool = False) -> str:
+    """All points of one vehicle in a span, or the first ones, or the last ones."""
+    order = "time DESC" if newest_first else "time"
+    found = f'SELECT {_COLUMNS} FROM "{MEASUREMENT}" WHERE {whose} AND {_within(begin_ms, end_ms)} ORDER BY {order}'  # noqa: S608
     return f"{found} LIMIT {limit}" if limit else found
+
+
+def _where_named(fleet: str, vehicles: Collection[str] | None) -> str | None:
+    """A condition; None: nobody meets it. What is not printable names no vehicle, and a query cannot say it."""
+    if vehicles is None:
+        return where_fleet(fleet, None)
+    printable = [vehicle for vehicle in vehicles if vehicle.isprintable()]
+    return where_fleet(fleet, printable) if printable else None
+
+
+def _select_fleet(whose: str, begin_ms: int, end_ms: int, last: str = "") -> str:
+    """Points of a fleet's vehicles in a span, each with its vehicle's tag; `last` has the order and limit."""
+    tag = "" if last.startswith("GROUP BY") else ', "vehicle"'
+    where = f"{whose} AND {_within(begin_ms, end_ms)}"
+    return f'SELECT {_FLEET_COLUMNS}{tag} FROM "{MEASUREMENT}" WHERE {where} {last}'  # noqa: S608
+
+
+def _fleet_fixes(points: Iterable[Point], end_ms: int) -> FleetFixes:
+    points = list(points)
+    tags, row = np.unique(np.array([point[-1] for point in points], object), return_inverse=True)
+    with _reading():
+        fixes = fixes_of_points([point[:-1] for point in points], FLEET_FIELDS, row)
+    return FleetFixes([vehicle_of(tag) for tag in tags.tolist()], fixes, end_ms)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Says in the contract's words that somebody else has written to the measurement."""
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError) as error:
+        reason = f"a point of the measurement {MEASUREMENT} is none of ours: {error}"
+        raise StoreError("history_unreadable", reason) from error
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The history in PostgreSQL: a table a day, filled by binary COPY, one index for "one vehicle, a span" and "once only"."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -52,9 +53,10 @@ class PostgresHistoryStore:
     from which just the new ones are taken over.
     """
 
-    def __init__(self, database: Database, name_of: NameOf) -> None:
+    def __init__(self, database: Database, name_of: NameOf, write_timeout_s: float = WRITE_TIMEOUT_S) -> None:
         self._database = database
         self._name_of = name_of
+        self._write_timeout_s = write_timeout_s
         self._days = HistoryDays(database)
         self._fleet_reads = FleetReads(database)
         self._number = np.zeros(0, np.int32)  # of each row's vehicle; 0: not known yet
@@ -68,7 +70,15 @@ class PostgresHistoryStore:
         if found[0] < FIRST_DAY or found[-1] > LAST_DAY or len(found) > MOST_DAYS:
             reason = f"{len(found)} days from {found[0]} to {found[-1]} after 1970-01-01; allowed are {MOST_DAYS} of years 1 to 9999"
             raise RefusedFixesError("unstorable", reason, field="time_ms")
-        await self._days.ensure(found.tolist())
+        try:
+            async with asyncio.timeout(self._write_timeout_s):
+                await self._days.ensure(found.tolist())
+                return await self._write(fixes, days, found)
+        except TimeoutError as error:
+            reason = f"a write of {len(fixes)} fixes took longer than {self._write_timeout_s:g} s"
+            raise StoreError("history_slow", reason) from error
+
+    async def _write(self, fixes: PositionBatch, days: NDArray[np.int64], found: NDArray[np.int64]) -> int:
         async with self._writing() as connection:
             numbers = await self._numbers_of(connection, fixes.row)
             try:
@@ -130,10 +140,11 @@ class PostgresHistoryStore:
             asyncpg.DataError,
             asyncpg.IntegrityConstraintViolationError,
             asyncpg.ProgramLimitExceededError,
+            asyncpg.UndefinedTableError,
         ) as error:
-            raise RefusedFixesError("unstorable", f"the database refuses a fix: {error}") from error
-        except asyncpg.UndefinedTableError as error:  # dropped by another hub's retention, in between
-            self._days.forget()
+            if not _is_day_gone(error):
+                raise RefusedFixesError("unstorable", f"the database refuses a fix: {error}") from error
+            self._days.forget()  # dropped by another hub's retention, in between
             raise StoreError("history_day_gone", f"a day's table was dropped meanwhile: {error}") from error
         except asyncpg.TransactionRollbackError as error:  # of two writers that waited for each other
             raise StoreError("history_conflict", f"two writes were in each other's way: {error}") from error
@@ -177,7 +188,7 @@ def _groups(values: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 async def _copy(connection: Any, table: str, numbers: NDArray[np.int32], fixes: PositionBatch) -> None:
     source = memoryview(copy_records(numbers, fixes))  # bytes would be taken for a path
-    await connection.copy_to_table(table, source=source, format="binary", timeout=WRITE_TIMEOUT_S)
+    await connection.copy_to_table(table, source=source, format="binary")
 
 
 async def _merge(connection: Any, numbers: NDArray[np.int32], fixes: PositionBatch) -> int:
@@ -186,7 +197,14 @@ async def _merge(connection: Any, numbers: NDArray[np.int32], fixes: PositionBat
         await connection.execute("CREATE TEMP TABLE arriving (LIKE fixes) ON COMMIT DROP")
         await _copy(connection, "arriving", numbers, fixes)
         merged = "INSERT INTO fixes SELECT * FROM arriving ON CONFLICT DO NOTHING"
-        return _count(await connection.execute(merged, timeout=WRITE_TIMEOUT_S))
+        return _count(await connection.execute(merged))
+
+
+def _is_day_gone(error: asyncpg.PostgresError) -> bool:
+    """Whether a day has no table; a row that fits no partition is a violation too, but of no constraint that has a name."""
+    if isinstance(error, asyncpg.CheckViolationError):
+        return error.constraint_name is None
+    return isinstance(error, asyncpg.UndefinedTableError)
 
 
 def _count(status: str) -> int:

@@ -187,7 +187,9 @@ class HistoryWriter:
             self.lose(fixes)
 
     def _keep(self, fixes: PositionBatch, rows: NDArray[np.int32]) -> None:
-        keepable = self._resends.keepable(fixes, self._track.held_seq(fixes.row))
+        keepable = None
+        if self._resends.count:  # else all: to look up what is held back for each fix is dear
+            keepable = self._resends.keepable(fixes, self._track.held_seq(fixes.row))
         if keepable is not None and not keepable.all():
             self._drop(fixes.take(np.flatnonzero(~keepable)))
             fixes = fixes.take(np.flatnonzero(keepable))

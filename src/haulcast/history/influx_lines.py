@@ -8,8 +8,9 @@ Line protocol has no NaN and no infinity, a JSON reader may lose the sign of -0,
 had. So `kinds` says for each of the six numbers in three bits which kind it is, and in a seventh place whether there are attributes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ LEAST_MS, MOST_MS = -9_223_372_036_854, 9_223_372_036_853
 NUMBERS: Final = ("lat_deg", "lon_deg", "speed_mps", "heading_deg", "accuracy_m", "altitude_m")
 FIELDS: Final = ("seq", "received_ms", "kinds", *NUMBERS, "attributes")
 """What is read back, in this order behind the time."""
+FLEET_FIELDS: Final = FIELDS[:-1]
 
 _UNKNOWN, _PLAIN, _INFINITE, _MINUS_INFINITE, _MINUS_ZERO = range(5)
 _KIND_BITS, _KIND = 3, 0b111
@@ -47,9 +49,21 @@ def head_of(fleet: str, vehicle: str) -> bytes:
 
 def where_vehicle(fleet: str, vehicle: str) -> str:
     """The same vehicle in a condition of InfluxQL."""
-    return (
-        f"\"fleet\" = '{fleet.translate(_QUERY_TEXT)}' AND \"vehicle\" = '{vehicle.translate(_QUERY_TEXT)}'"
-    )
+    return where_fleet(fleet, [vehicle])
+
+
+def where_fleet(fleet: str, vehicles: Iterable[str] | None) -> str:
+    """Some vehicles of a fleet, at least one, or all of them (None)."""
+    is_fleet = f"\"fleet\" = '{fleet.translate(_QUERY_TEXT)}'"
+    if vehicles is None:
+        return is_fleet
+    named = " OR ".join(f"\"vehicle\" = '{vehicle.translate(_QUERY_TEXT)}'" for vehicle in vehicles)
+    return f"{is_fleet} AND ({named})"
+
+
+def vehicle_of(tag: str) -> str:
+    """The vehicle's id out of its tag."""
+    return unquote(tag)
 
 
 def lines_of(heads: Sequence[bytes], head: NDArray[np.integer[Any]], fixes: PositionBatch) -> Lines:
@@ -87,27 +101,36 @@ def _kinds(fixes: PositionBatch) -> NDArray[np.int64]:
     return kinds
 
 
-def fixes_of_points(points: Sequence[Sequence[Any]]) -> PositionBatch:
-    """Fixes in the order of their keys, out of points as (time in ns, *FIELDS); their `row` is 0.
+def fixes_of_points(
+    points: Sequence[Sequence[Any]],
+    fields: Sequence[str] = FIELDS,
+    row: NDArray[np.integer[Any]] | None = None,
+) -> PositionBatch:
+    """Fixes in the order of their keys; of several vehicles in that of their times.
+
+    Args:
+        points: as (time in ns, *fields).
+        fields: FIELDS, or FLEET_FIELDS: then they have no attributes.
+        row: each point's row; None: 0.
 
     Raises:
         TypeError, ValueError: a point that is no fix of ours.
     """
-    columns = list(zip(*points, strict=True)) or [()] * (1 + len(FIELDS))
-    by_name = dict(zip(("time_ns", *FIELDS), columns, strict=True))
+    columns = list(zip(*points, strict=True)) or [()] * (1 + len(fields))
+    by_name = dict(zip(("time_ns", *fields), columns, strict=True))
     kinds = np.array(by_name["kinds"], np.int64)
     named: dict[str, NDArray[Any]] = {
-        "row": np.zeros(len(points), np.int32),
+        "row": np.zeros(len(points), np.int32) if row is None else row.astype(np.int32),
         "time_ms": np.array(by_name["time_ns"], np.int64) // MS_NS,
         "seq": np.array(by_name["seq"], np.int64),
         "received_ms": np.array(by_name["received_ms"], np.int64),
     }
     for place, name in enumerate(NUMBERS):
         named[name] = _restored(by_name[name], kinds >> _KIND_BITS * place & _KIND)
-    has_attributes = np.flatnonzero(kinds & _ATTRIBUTES_BIT).tolist()
+    has_attributes = np.flatnonzero(kinds & _ATTRIBUTES_BIT).tolist() if "attributes" in by_name else []
     attributes: Mapping[int, bytes] = {i: by_name["attributes"][i].encode() for i in has_attributes}
     fixes = from_columns((named[name] for name in COLUMNS), attributes)
-    return fixes.take(np.lexsort((fixes.seq, fixes.time_ms)))
+    return fixes.take(np.lexsort((fixes.seq, fixes.row, fixes.time_ms)))
 
 
 def _restored(stored: Sequence[float | None], kind: NDArray[np.int64]) -> NDArray[np.float64]:

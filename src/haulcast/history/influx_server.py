@@ -26,6 +26,7 @@ class InfluxPlace(NamedTuple):
     Attributes:
         bucket: with v1, and for queries with v2 too: the database, or `database/retention policy`.
         token: with v1 `user:password`; empty: none.
+        timeout_s: a request that takes longer has failed.
     """
 
     url: str
@@ -33,6 +34,7 @@ class InfluxPlace(NamedTuple):
     token: str = ""
     org: str = ""
     api: Api = "v2"
+    timeout_s: float = TIMEOUT_S
 
 
 class BusyError(StoreError):
@@ -64,7 +66,7 @@ class InfluxServer:
         self._client = InfluxDBClient(
             place.url,
             place.token or None,
-            timeout=int(TIMEOUT_S * 1000),
+            timeout=int(place.timeout_s * 1000),
             auth_basic=is_v1 and bool(place.token),
         )
         self._url = place.url
@@ -119,7 +121,7 @@ class InfluxServer:
         self._is_sound = True
 
     def query(self, *statements: str) -> list[list[list[Any]]]:
-        """The rows of each statement's only series, times in ns.
+        """The rows of each statement, times in ns; of series with tags these stand behind the fields.
 
         Raises:
             StoreError: there is no answer, or it is an error.
@@ -194,13 +196,20 @@ def rows_of(body: bytes, statements: int) -> list[list[list[Any]]]:
         for result in results:
             if "error" in result:
                 raise StoreError("history_query", f"the history's server says: {result['error'][:SHOWN]}")
-        series = [results[i].get("series", [{}])[0] for i in range(statements)]
-        if any(each.get("partial") and len(each["values"]) < JOINED_ROWS for each in series):
+        series = [results[i].get("series", []) for i in range(statements)]
+        if any(each.get("partial") and len(each["values"]) < JOINED_ROWS for some in series for each in some):
             raise StoreError(
                 "history_query", "the history's server cuts answers off: raise its max-row-limit"
             )
-        return [each.get("values", []) for each in series]
+        return [_joined(some) for some in series]
     except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
         raise StoreError(
             "history_query", f"the history's server answers no JSON of Influx: {error}"
         ) from error
+
+
+def _joined(series: list[dict[str, Any]]) -> list[list[Any]]:
+    """The rows of all series of one answer."""
+    if len(series) == 1 and "tags" not in series[0]:
+        return list(series[0].get("values", []))
+    return [[*row, *each.get("tags", {}).values()] for each in series for row in each.get("values", [])]

@@ -23,7 +23,7 @@ async def open_history(
     if settings.history == "off":
         yield None
     elif settings.history == "postgres":
-        yield PostgresHistoryStore(database, name_of)
+        yield PostgresHistoryStore(database, name_of, settings.history_timeout_s)
     else:
         place = InfluxPlace(
             settings.influx_url,
@@ -31,6 +31,7 @@ async def open_history(
             settings.influx_token,
             settings.influx_org,
             settings.influx_api,
+            settings.history_timeout_s,
         )
         async with influx_history(place, name_of) as store:
             yield store

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from geo.positions import PositionBatch, concatenate
@@ -17,6 +18,8 @@ from haulcast.errors import OverloadError
 from haulcast.phones.reported_fix import ReportedFix, batch_of
 from haulcast.positions.inbox import Inbox
 from haulcast.tracking.step import StepResult
+
+log = structlog.get_logger(__name__)
 
 ANSWER_WITHIN_S = 10.0
 """Apps give up on an answer after 15 s (OsmAnd) to 60 s; ours comes first, and says that the fixes are not safe."""
@@ -110,14 +113,21 @@ class Submissions:
         self._in_step = []
         if not batches:
             return batch
+        for one in batches:
+            one.received_ms[:] = received_ms
+        try:
+            joined = concatenate([batch, *batches])
+        except (
+            Exception
+        ):  # nobody hears of these requests, and the apps send them again; the frames' fixes go on
+            log.exception("requests_not_joined", requests=len(batches))
+            return batch
         start = len(batch)
         for one in batches:
             if id(one) in self._waiting:  # else its request was given up meanwhile
                 self._in_step.append((start, self._waiting.pop(id(one))))
             start += len(one)
-        for one in batches:
-            one.received_ms[:] = received_ms
-        return concatenate([batch, *batches])
+        return joined
 
     def on_step(self, result: StepResult) -> None:
         """Tell the requests of this step what became of their fixes."""

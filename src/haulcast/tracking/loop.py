@@ -112,6 +112,7 @@ class TickLoop:
         self._next_s = 0.0
         self._is_scheduled = False
         self._arrivals = Arrivals()
+        self._longest_wait_s = 0.0
         inbox.on_waiting(self._on_waiting)
 
     def _on_waiting(self) -> None:
@@ -142,6 +143,7 @@ class TickLoop:
         before = len(self._inbox)
         waiting = self._inbox.take(self._step_bytes)
         waited_s = self._arrivals.take(before, len(self._inbox), started_s)
+        self._longest_wait_s = max(self._longest_wait_s, waited_s)
         batch = self._decode(waiting, now_ms)
         decided = [self._state.track.given_up(), batch] if self._state.track.has_given_up else [batch]
         try:
@@ -159,6 +161,11 @@ class TickLoop:
                     tick=result.tick,
                 )
         self.counters.count(len(batch), result, self._monotonic_s() - started_s, waited_s)
+
+    def take_longest_wait_s(self) -> float:
+        """How long a frame has waited for its step at the most, since this was last asked."""
+        longest_s, self._longest_wait_s = self._longest_wait_s, 0.0
+        return longest_s
 
     def finish(self) -> None:
         """Step until nothing waits; for the end."""

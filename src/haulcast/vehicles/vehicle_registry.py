@@ -15,7 +15,7 @@ MOST_AT_ONCE = 5_000
 RETRY_S = 1.0
 LAST_TRY_S = 2.0  # at the stop; what is lost then comes back when the device connects again
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 
 class VehicleRegistry:
@@ -25,6 +25,10 @@ class VehicleRegistry:
         self._store = store
         self._waiting: dict[tuple[str, str], object] = {}  # with a token, new each time it is seen
         self._something_waits = asyncio.Event()
+        self._at_once = MOST_AT_ONCE
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def seen(self, fleet: str, vehicle: str) -> None:
         """A vehicle has connected. Returns at once."""
@@ -32,7 +36,7 @@ class VehicleRegistry:
             checked_id(vehicle)
             checked_id(fleet)
         except RequestError:
-            _log.warning(
+            log.warning(
                 "vehicle_not_registered", fleet=fleet, vehicle=vehicle, reason="its name is not printable"
             )
             return
@@ -50,8 +54,21 @@ class VehicleRegistry:
             try:
                 await self._write_some()
             except StoreError as error:
-                _log.warning("vehicles_not_registered_yet", waiting=len(self._waiting), reason=error.reason)
+                log.warning("vehicles_not_registered_yet", waiting=len(self._waiting), reason=error.reason)
                 await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("vehicles_not_registered", at_once=self._at_once)
+                self._suspect()
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
+
+    def _suspect(self) -> None:
+        """One of those written last may be to blame: fewer at once, and one alone goes to the end of the queue."""
+        if self._at_once == 1 and self._waiting:
+            first = next(iter(self._waiting))
+            self._waiting[first] = self._waiting.pop(first)
+        self._at_once = max(1, self._at_once // 2)
 
     async def write_rest(self) -> None:
         """Write down all that waits.
@@ -63,7 +80,7 @@ class VehicleRegistry:
             await self._write_some()
 
     async def _write_some(self) -> None:
-        some = dict(islice(self._waiting.items(), MOST_AT_ONCE))
+        some = dict(islice(self._waiting.items(), self._at_once))
         await self._store.add_missing(some.keys())
         for vehicle, token in some.items():
             if (
@@ -85,6 +102,10 @@ async def vehicle_registry(store: VehicleStore) -> AsyncIterator[VehicleRegistry
         writing.cancel()
         with suppress(asyncio.CancelledError):
             await writing
-        with suppress(StoreError, TimeoutError):
+        try:
             async with asyncio.timeout(LAST_TRY_S):
                 await registry.write_rest()
+        except (StoreError, TimeoutError):
+            log.warning("vehicles_not_registered", waiting=len(registry))
+        except Exception:
+            log.exception("vehicles_not_registered", waiting=len(registry))
