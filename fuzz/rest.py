@@ -44,6 +44,7 @@ def _furnish(found: HubProcess) -> None:
     found.send("PUT", f"/v1/vehicles/{VEHICLE}", {})
     found.send("PUT", "/v1/fences/yard", {"type": "Feature", "geometry": square, "properties": {}})
     found.send("PUT", "/v1/rules/night-yard", {"kind": "enter", "fences": {"ids": ["yard"]}})
+    found.send("PUT", "/v1/webhooks/erp", {"url": "https://erp.invalid/", "paused": True})
 
 
 def main() -> int:

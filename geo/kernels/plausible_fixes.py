@@ -48,3 +48,36 @@ def believe(
         else:
             held = i
     return last, held
+
+
+LAST = 1
+HELD = 2
+
+
+@njit(cache=True, nogil=True)
+def believe_fleet(
+    rows: NDArray[np.int32],
+    fixes: NDArray[np.void],
+    stands: NDArray[np.uint8],
+    last: NDArray[np.void],
+    held: NDArray[np.void],
+    limits: FilterLimits,
+    is_believed: NDArray[np.bool_],
+) -> None:
+    """The rule of `believe` for fixes of many vehicles, FIX[n] of rows int32[n], in order of time; each is judged by those before it.
+
+    By row, and changed: `last`, FIX, the last one believed, if `stands` has the bit LAST; `held`, FIX, the jump behind it, if it has HELD.
+    """
+    for i in range(fixes.size):
+        row = rows[i]
+        is_believed[i] = (
+            not stands[row] & LAST
+            or agree(last[row], fixes[i], limits)
+            or (stands[row] & HELD and agree(held[row], fixes[i], limits))
+        )
+        if is_believed[i]:
+            last[row] = fixes[i]
+            stands[row] = LAST
+        else:
+            held[row] = fixes[i]
+            stands[row] |= HELD

@@ -32,6 +32,7 @@ from haulcast.doors.tokens import shared_secrets
 from haulcast.doors.wire import DEVICE_PATH, LIVE_PATH
 from haulcast.errors import StoreError
 from haulcast.events import reading
+from haulcast.events.event_store_postgres import PostgresEventStore
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import fence_edits
 from haulcast.fences.fence_store_postgres import PostgresFenceStore
@@ -121,6 +122,7 @@ class Hub:
                 loop=self._loop, state=self._state, inbox=self._inbox, rows=self._rows, sessions=self._sessions,
                 catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out, history=self._history,
                 checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions, webhooks=self._webhooks,
+                playbacks=self._playbacks,
             )  # fmt: skip
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
@@ -213,7 +215,7 @@ class Hub:
             return None
         chore = asyncio.create_task(keep_days(store, self.settings.history_days, clock.epoch_ms))
         stack.callback(chore.cancel)
-        self._playbacks = Playbacks(store, self.settings, count=self._gate.count)
+        self._playbacks = Playbacks(store, self.settings, events=PostgresEventStore(database))
         stack.push_async_callback(self._playbacks.stop)
         return HistoryWriter(
             store, self._state.track,
@@ -281,7 +283,7 @@ class Hub:
         return self._sessions.session_factory(admission)
 
     def _live_session(self, admission: Admission) -> SocketSession:
-        return LiveSession(self._fan_out, self.settings, admission, self._playbacks)
+        return LiveSession(self._fan_out, self.settings, admission, self._playbacks, self._gate.count)
 
     def _fence_label(self, handle: int) -> tuple[str, str]:
         return self._catalogue.id_of(handle), self._catalogue.name_of(handle)

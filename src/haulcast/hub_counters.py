@@ -18,6 +18,7 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.histogram import Histogram
 from haulcast.history.history_writer import HistoryWriter
 from haulcast.live_map.fan_out import FanOut
+from haulcast.live_map.playbacks import Playbacks
 from haulcast.phones.submissions import Submissions
 from haulcast.positions.inbox import Inbox
 from haulcast.positions.vehicle_rows import VehicleRows
@@ -49,6 +50,7 @@ class HubCounters:
     submissions: Submissions
     history: HistoryWriter | None
     webhooks: WebhookSending
+    playbacks: Playbacks | None
     sockets: list[OpenSockets] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
@@ -81,6 +83,7 @@ class HubCounters:
             "database": self.database.counters,
             "history": self.history.counters if self.history else None,
             "webhooks": self.webhooks.counters,
+            "playbacks": None if self.playbacks is None else self.playbacks.counters,
         }
 
     def _closes(self) -> dict[str, int]:

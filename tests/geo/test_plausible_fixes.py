@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo.plausible_fixes import PlausibleFixes
+from geo.plausible_fixes import PlausibleFixes, PlausibleFleet
 from geo.positions import PositionBatch, concatenate, from_columns, position_batch
 from geo.track_filter import FilterLimits
 
+COLUMNS = ("row", "seq", "time_ms", "lat_deg", "accuracy_m")
 LIMITS = FilterLimits(0, 0, 90.0, 200.0, 2_000.0, 1.0, 1.0)
 PLACES_DEG = [50.0, 50.001, 50.1, 51.0, -30.0]
 
@@ -69,6 +70,34 @@ def test_what_is_believed_is_the_oracles_however_the_fixes_are_cut(fixes, sizes)
     expected = oracle(list(columns))
     assert concatenate(parts).seq.tolist() == expected
     assert scan.is_holding == (len(batch) > 0 and len(batch) - 1 not in expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TRACKS, max_size=4), st.lists(st.integers(0, 30), min_size=1))
+def test_of_a_fleet_each_fix_is_judged_by_those_before_it(tracks, sizes):
+    """Of many vehicles, in batches of any size, twice: a fix is passed on if it is the last believed one of what has come of its vehicle."""
+    parts = [track(fixes) for fixes in tracks]
+    for row, part in enumerate(parts):
+        part.row[:] = row
+    batch = concatenate(parts)
+    batch = batch.take(np.argsort(batch.time_ms, kind="stable"))
+    wanted: list[tuple[int, int]] = []
+    come: dict[int, list[tuple]] = {}
+    for row, seq, *fix in zip(*(getattr(batch, name).tolist() for name in COLUMNS), strict=True):
+        of_vehicle = come.setdefault(row, [])
+        of_vehicle.append(tuple(fix))
+        if oracle(of_vehicle)[-1] == len(of_vehicle) - 1:
+            wanted.append((row, seq))
+    fleet = PlausibleFleet(LIMITS)
+    for _ in range(2):
+        fleet.forget()
+        found, begin = [], 0
+        for size in sizes + [len(batch)] * 2:
+            end = min(len(batch), begin + size)
+            part = fleet.add(batch.take(np.arange(begin, end)))
+            found += zip(part.row.tolist(), part.seq.tolist(), strict=True)
+            begin = end
+        assert found == wanted
 
 
 def test_attributes_stay_with_their_fixes():

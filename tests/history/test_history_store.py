@@ -251,6 +251,18 @@ async def test_the_newest_of_each_vehicle_in_a_span(store):
             assert found.end_ms == end_ms
 
 
+async def test_the_newest_few_of_each_vehicle_in_a_span(store):
+    """The last ones by time, then sequence; of a vehicle with fewer all."""
+    await store.write(fixes_of(*FLEET_KEYS))
+    span = min(key[2] for key in FLEET_KEYS), max(key[2] for key in FLEET_KEYS)
+    keys = [key for key in FLEET_KEYS if span[0] <= key[2] < span[1]]
+    for count in (2, 8, 1_000):
+        found = await store.latest_before("acme", None, *span, count)
+        newest = {name: fixes[-count:] for name, fixes in by_vehicle(wanted_of(keys, None)).items()}
+        assert by_vehicle(fleet_contents(found)) == newest
+        assert (np.diff(found.fixes.time_ms) >= 0).all()
+
+
 async def test_days_are_dropped_whole(store):
     """Days that were over are gone, for all fleets; today stays, and a day that was dropped can be written again."""
     keys = [(0, day, NOON_MS + day * DAY_MS) for day in range(5)] + [(100, 0, NOON_MS)]

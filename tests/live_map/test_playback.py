@@ -56,7 +56,7 @@ class Past:
         return counted
 
     async def write(self, vehicle, times_ms, fleet="acme", place=None):
-        """Fixes of one vehicle, somewhere else each time."""
+        """Fixes of one vehicle, somewhere else each time, but where it can have been."""
         if (fleet, vehicle) not in self.names:
             self.names.append((fleet, vehicle))
         kept = self.fixes.setdefault((fleet, vehicle), {})
@@ -65,9 +65,10 @@ class Past:
         batch.time_ms[:] = times_ms
         batch.seq[:] = np.arange(len(kept), len(kept) + len(batch))
         random = np.random.default_rng(len(kept) + len(self.names))
+        home = np.random.default_rng(self.names.index((fleet, vehicle)))
         batch.lat_deg[:], batch.lon_deg[:] = place or (
-            random.uniform(-80, 80, len(batch)),
-            random.uniform(-170, 170, len(batch)),
+            home.uniform(-80, 80) + random.uniform(0, 1e-3, len(batch)),
+            home.uniform(-170, 170) + random.uniform(0, 1e-3, len(batch)),
         )
         batch.speed_mps[:] = random.choice([np.nan, 3.25, 17.0], len(batch))
         await self.store.write(batch)
@@ -587,11 +588,14 @@ async def test_a_hub_without_history_and_a_limited_token_say_so(past):
     def refuse(_claims):
         raise RateError("too_many_requests", "come back in 1 s", retry_s=1)
 
-    hub.playbacks = Playbacks(past, hub.settings, count=refuse)
+    hub.playbacks = Playbacks(past, hub.settings)
     client = hub.client()
     client.subscribe()
+    client.session._count = refuse
     client.say(type="playback", at_ms=NOON_MS)
     assert errors(client)[-1]["code"] == "too_many_requests"
+    client.say(type="subscribe", bbox=[0, 0, 0, 0])
+    assert [error["code"] for error in errors(client)] == ["too_many_requests"] * 2
     hub.put(acme_live=(1, 1))
     hub.settle(client)
     assert client.held.keys() == {"acme_live"}

@@ -4,7 +4,8 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 from described import Described
@@ -40,6 +41,7 @@ class Conversation:
             "admin": token("admin"),
             "viewer": token("viewer"),
             "device": token("device", "truck/7"),
+            "van": token("device", "van"),
             "": "",
         }
 
@@ -233,6 +235,8 @@ def _reports(say: Conversation) -> None:
             assert viewer.get(f"{ANY_ID}/track?times={times}").json()["features"]
         assert len(list(_follow(viewer, f"{ANY_ID}/fixes?limit=50"))) > 1
         assert viewer.get(f"{ANY_ID}/fixes?thin=0").status_code == 200
+        assert viewer.get(f"{ANY_ID}/fixes?implausible=true").status_code == 200
+        assert viewer.get(f"{ANY_ID}/fixes?implausible=true&thin=1").json()["code"] == "bad_combination"
         assert len(list(_follow(viewer, f"{ANY_ID}/days?limit=3"))) == 3
         for name in ("gpx", "csv", "mf-json"):
             assert viewer.get(f"{ANY_ID}/track?format={name}").status_code == 200
@@ -248,6 +252,131 @@ def _reports(say: Conversation) -> None:
             if what != "days":
                 assert viewer.get(f"{ANY_ID}/{what}", params={"from": iso, "to": now_ms}).status_code == 200
         assert viewer.get(ANY_ID).json()["position"]["lat"] > 37
+
+
+def _webhooks(say: Conversation) -> None:
+    """Before the events, of which the one that leads to where nothing is gets dead letters."""
+    with say.of("admin") as admin, say.of("viewer") as viewer:
+        hook = {"url": f"{say.url}/v1/nothing", "kinds": ["enter", "exit"]}
+        made = admin.post("/v1/webhooks", json=hook)
+        assert made.status_code == 201
+        path, edition = made.headers["location"], {"If-Match": made.headers["etag"]}
+        assert admin.get(path).json() == {k: v for k, v in made.json().items() if k != "secret"}
+        assert admin.post("/v1/webhooks", json=made.json()).status_code == 409
+        assert admin.put("/v1/webhooks/nowhere", json=hook).status_code == 201
+        assert admin.put(path, json=hook | {"paused": True}, headers=edition).status_code == 200
+        assert admin.put(path, json=hook, headers=edition).status_code == 412
+        assert admin.patch(path, json={"paused": False}).json()["paused"] is False
+        assert admin.patch(path, json={}, headers=edition).status_code == 412
+        assert admin.patch("/v1/webhooks/none", json={}).status_code == 404
+        assert admin.post(f"{path}/secret", json={"overlap_s": 60}).json()["old_secret_until_ms"]
+        assert admin.post(f"{path}/secret", json={"overlap_s": -1}).status_code == 400
+        assert admin.post(f"{path}/secret", json={"secret": "x"}).json()["code"] == "bad_secret"
+        assert (
+            admin.post("/v1/webhooks", json={"url": "https://10.0.0.1/"}).json()["code"]
+            == "address_not_allowed"
+        )
+        assert admin.put(path, content=b"x" * 1_100_000).status_code == 413
+        assert viewer.get("/v1/webhooks").status_code == 403
+        assert len(list(_follow(admin, "/v1/webhooks?limit=1"))) == 2
+        assert admin.delete(path, headers=edition).status_code == 412
+        assert admin.delete(path).status_code == 204
+        for ask in (admin.delete, admin.get):
+            assert ask(path).status_code == 404
+
+
+def _dead_letters(say: Conversation) -> None:
+    with say.of("admin") as admin:
+        path = "/v1/webhooks/nowhere"
+        assert _until(lambda: admin.get(f"{path}/status").json()["dead"] == 5)
+        pages = list(_follow(admin, f"{path}/dead-letters?limit=3"))
+        letters = [letter for page in pages for letter in page["dead_letters"]]
+        assert (len(pages), {letter["error"] for letter in letters}) == (2, {"answered 404"})
+        assert {letter["event"]["event"] for letter in letters} == {"enter", "exit"}
+        chosen = {"events": [letters[0]["id"], "none"]}
+        assert admin.post(f"{path}/redeliver", json=chosen).json() == {"due": 1}
+        assert admin.post(f"{path}/redeliver", json={"all": True}).status_code == 202
+        for wrong in ({}, {"all": False}, chosen | {"all": True}, {"all": 1}, {"events": []}):
+            assert admin.post(f"{path}/redeliver", json=wrong).status_code == 400
+        assert admin.get(f"{path}/dead-letters?after=x").json()["code"] == "bad_place"
+        for what in ("status", "dead-letters"):
+            assert admin.get(f"/v1/webhooks/none/{what}").status_code == 404
+        for what in ("redeliver", "secret"):
+            assert admin.post(f"/v1/webhooks/none/{what}", json={"all": True}).status_code in {400, 404}
+
+
+def _events(say: Conversation) -> None:
+    """A van goes through two fences and stays in a third."""
+    wide = {
+        "type": "Polygon",
+        "coordinates": [[[9.9, 9.9], [10.2, 9.9], [10.2, 10.2], [9.9, 10.2], [9.9, 9.9]]],
+    }
+    near = {"type": "Polygon", "coordinates": [[[9.99, 9.99], [10.01, 9.99], [10.01, 10.01], [9.99, 10.01], [9.99, 9.99]]]}  # fmt: skip
+    with say.of("admin") as admin, say.of("van") as device:
+        for name, shape in (("dock 1", near), ("dock 2", near), ("town", wide)):
+            assert admin.put(f"/v1/fences/{name}", json=FENCE | {"geometry": shape}).status_code == 201
+        now_ms = int(time.time() * 1000)
+        fixes = [
+            {"time_ms": now_ms - 600_000 + i * 10_000, "lat": 10.0 + i * 1e-3, "lon": 10.0, "speed_mps": 11.0}
+            for i in range(40)
+        ]
+        assert device.post("/v1/fixes", json={"fixes": fixes}).json()["accepted"] == len(fixes)
+        told = _until(lambda: admin.get("/v1/events?vehicle=van").json()["events"], 5)
+    with say.of("viewer") as viewer:
+        kinds = [event["event"] for event in told]
+        assert sorted(kinds) == ["enter", "enter", "enter", "exit", "exit"]
+        paged = [
+            event for page in _follow(viewer, "/v1/events?limit=2&vehicle=van") for event in page["events"]
+        ]
+        assert paged == told
+        newest = viewer.get("/v1/events?order=newest&vehicle=van").json()["events"]
+        assert newest == told[::-1]
+        for query in (
+            "kind=exit",
+            "fence=dock+1",
+            f"from={now_ms - 86_400_000}&to={now_ms}",
+            f"after={told[0]['id']}",
+        ):
+            assert viewer.get(f"/v1/events?vehicle=van&{query}").json()["events"]
+        for wrong in ("kind=x", "order=x", "limit=0", "from=x", "from=2&to=1", "vehicle="):
+            assert viewer.get(f"/v1/events?{wrong}").status_code == 400
+        _visits(viewer)
+
+
+def _visits(viewer: httpx.Client) -> None:
+    for times in ("ms", "iso"):
+        for path, count in (("visits", 3), ("vehicles/van/visits", 3), ("fences/dock%201/visits", 1)):
+            assert len(viewer.get(f"/v1/{path}?times={times}").json()["visits"]) == count
+        zones = viewer.get(f"/v1/vehicles/van/time-in-zones?times={times}").json()["fences"]
+        assert [(zone["fence"], zone["is_open"]) for zone in zones] == [
+            ("dock 1", False), ("dock 2", False), ("town", True),
+        ]  # fmt: skip
+        vans = viewer.get(f"/v1/fences/town/time-of-vehicles?times={times}").json()["vehicles"]
+        assert [van["vehicle"] for van in vans] == ["van"]
+    for path in ("/v1/visits", "/v1/vehicles/van/visits", "/v1/vehicles/van/time-in-zones"):
+        assert len(list(_follow(viewer, f"{path}?limit=1"))) == 3
+    for path in ("visits?open=true", "visits?vehicle=van&fence=town", "vehicles/van/visits?fence=town"):
+        assert len(viewer.get(f"/v1/{path}").json()["visits"]) == 1
+    for path in (
+        "vehicles/none/visits",
+        "vehicles/none/time-in-zones",
+        "fences/none/visits",
+        "fences/none/time-of-vehicles",
+    ):
+        assert viewer.get(f"/v1/{path}").status_code == 404
+    for wrong in ("open=x", "after=x", "from=x", "from=2&to=1", "limit=0", "times=x", "vehicle="):
+        assert viewer.get(f"/v1/visits?{wrong}").status_code == 400
+
+
+def _until(found: Callable[[], Any], least: int = 1, within_s: float = 30) -> Any:
+    """What is found, once it is something, or has so many things; events are stored a moment after they happen."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        value = found()
+        if value if isinstance(value, bool) else len(value) >= least:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {within_s} s: {value}")
 
 
 def _access(say: Conversation) -> None:
@@ -278,9 +407,11 @@ def _access(say: Conversation) -> None:
 
 async def test_every_route_answers_as_it_is_described() -> None:
     """Each operation of the document succeeds once, and each answer, also of what goes wrong, is as the document says."""
-    async with hub() as found:
+    async with hub(webhook_private_networks="127.0.0.0/8") as found:
         say = Conversation(found)
-        for part in (_hub_itself, _vehicles, _fences, _rules, _phones, _reports, _access):
+        for part in (
+            _hub_itself, _vehicles, _fences, _rules, _phones, _reports, _webhooks, _events, _dead_letters, _access,
+        ):  # fmt: skip
             await asyncio.to_thread(part, say)
     good = {(method, path) for method, path, status in say.described.seen if status < 300}
     assert say.described.operations - good == set()

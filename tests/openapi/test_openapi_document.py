@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from haulcast import app
+from haulcast import app, hub_http
 from haulcast.openapi.document import SHARED, assembled, document
 from haulcast.settings import Settings
 
@@ -28,7 +28,7 @@ async def hub_routes(database_url, monkeypatch) -> list[Any]:
             super().__init__(**options)
             made.append(self)
 
-    monkeypatch.setattr(app, "Starlette", Noted)
+    monkeypatch.setattr(hub_http, "Starlette", Noted)
     settings = Settings(
         database_url=database_url, http_port=0, hub_port=0, token_secret="0123456789abcdef" * 2
     )

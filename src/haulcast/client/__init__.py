@@ -24,6 +24,7 @@ from haulcast.client.live_updates import (
     EventGap,
     LiveError,
     LiveUpdate,
+    PastEvent,
     PlaybackTime,
     Positions,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "LiveClient",
     "LiveError",
     "LiveUpdate",
+    "PastEvent",
     "PlaybackTime",
     "Positions",
     "Reject",

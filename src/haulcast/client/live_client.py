@@ -24,6 +24,7 @@ from haulcast.client.live_updates import (
     EventGap,
     LiveError,
     LiveUpdate,
+    PastEvent,
     PlaybackTime,
     Positions,
 )
@@ -313,6 +314,8 @@ class LiveClient(Talk):
                 return self._view.name(read_map_text(said))
             case "event":
                 return self._event(said)
+            case "past_event":
+                return PastEvent(_event_of("", said))
             case "resumed":
                 return self._resumed(said)
             case "error":
@@ -345,7 +348,7 @@ class LiveClient(Talk):
 def _event_of(epoch: str, said: dict[str, Any]) -> Event:
     return Event(
         epoch=epoch,
-        offset=said["offset"],
+        offset=said.get("offset", 0),
         event=said["event"],
         cause=said.get("cause", ""),
         visit=said.get("visit"),

@@ -77,6 +77,13 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class PastEvent:
+    """An event of the history that is played, when its time comes; it has no place among the live ones: `epoch` is empty, `offset` 0."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class EventGap:
     """Events after `since_offset` of `epoch` may have been missed; what follows goes on from now."""
 
@@ -102,4 +109,4 @@ class PlaybackTime:
     state: str  # waiting, playing, paused, ended, stopped
 
 
-LiveUpdate = Connection | Positions | Clusters | Event | EventGap | LiveError | PlaybackTime
+LiveUpdate = Connection | Positions | Clusters | Event | PastEvent | EventGap | LiveError | PlaybackTime

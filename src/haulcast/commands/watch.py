@@ -21,6 +21,7 @@ from haulcast.client import (
     LiveClient,
     LiveError,
     LiveUpdate,
+    PastEvent,
     PlaybackTime,
     Positions,
 )
@@ -116,6 +117,8 @@ class Seen:
                 self.counts["fixes"] += len(update.vehicle)
             case Event():
                 self.last_event[update.vehicle] = update
+            case PastEvent():
+                self.last_event[update.event.vehicle] = update.event
             case LiveError():
                 self.reason = f"{update.code}: {update.reason}"
             case PlaybackTime():
@@ -137,7 +140,7 @@ def table_of(live: LiveClient, seen: Seen, now_ms: int, rows: int) -> Table:
         state = f"reconnecting ({seen.reason}), what is shown is old"
     caption = (
         f"{state}: {len(live.vehicles)} vehicles, {len(live.clusters)} clusters, {counts['fixes']} fixes, "
-        f"{counts['event']} events, {counts['eventgap']} gaps"
+        f"{counts['event'] + counts['pastevent']} events, {counts['eventgap']} gaps"
     )
     if live.clusters:
         table = Table("cell", "vehicles", "speed m/s", caption=caption)
@@ -186,6 +189,8 @@ def lines_of(update: LiveUpdate) -> list[str]:
         case Event():
             about = (update.event, update.fence, update.name, update.rule or "", update.other or "")
             return ["\t".join(("event", update.vehicle, _time(update.time_ms), *about))]
+        case PastEvent():
+            return lines_of(update.event)
         case EventGap():
             return [f"gap\tevents after {update.epoch} {update.since_offset} may be missing"]
         case Connection():

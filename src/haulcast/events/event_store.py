@@ -1,6 +1,6 @@
 """The contract of an event store, as far as it is read: what was told, in the order in which it was stored."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,20 @@ class StoredEvent(NamedTuple):
 
     number: int
     event_id: str
+    document: str
+
+
+class TimedEvent(NamedTuple):
+    """An event in the order of its own time.
+
+    Attributes:
+        time_ms: of the crossing.
+        other_id: the second vehicle of two; None: there is none.
+        document: as in `StoredEvent`.
+    """
+
+    time_ms: int
+    other_id: str | None
     document: str
 
 
@@ -58,6 +72,14 @@ class EventStore(Protocol):
         self, fleet: str, asked: EventFilter, after: int | None, limit: int, *, newest_first: bool = False
     ) -> Sequence[StoredEvent]:
         """A fleet's events in their order, or in the opposite one, from the first one behind the number `after` (None: from the begin)."""
+
+    async def span(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, limit: int
+    ) -> Sequence[TimedEvent]:
+        """Events of these vehicles (None: of all) with begin_ms <= time < end_ms, in order of time, then of storing.
+
+        The first `limit` of them, and all others of the last one's millisecond.
+        """
 
     async def place_of(self, event_id: str, *, newest_first: bool = False) -> int | None:
         """The number to read on behind after this event: its own, or that of the last one before it in this order; None: there is none."""

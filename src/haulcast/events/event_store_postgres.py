@@ -1,10 +1,18 @@
 """Events in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from haulcast.database.pool import Database
-from haulcast.events.event_store import EventFilter, StoredEvent
+from haulcast.events.event_store import EventFilter, StoredEvent, TimedEvent
+
+_SPAN = """
+    SELECT time_ms, other_id, document FROM (
+        SELECT number, time_ms, other_id, document FROM events
+        WHERE fleet = $1 AND time_ms >= $2 AND time_ms < $3 AND ($4::text[] IS NULL OR vehicle_id = ANY ($4))
+        ORDER BY time_ms FETCH FIRST $5 ROWS WITH TIES
+    ) AS found ORDER BY time_ms, number
+"""
 
 
 class PostgresEventStore:
@@ -28,6 +36,18 @@ class PostgresEventStore:
         """  # noqa: S608 - constants of this file; what users say is in the values
         async with self._database.connection() as connection:
             return [StoredEvent(*row) for row in await connection.fetch(query, *values)]
+
+    async def span(
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, limit: int
+    ) -> Sequence[TimedEvent]:
+        """See `EventStore`."""
+        # no text of PostgreSQL's holds a NUL
+        named = None if vehicles is None else [vehicle for vehicle in vehicles if "\0" not in vehicle]
+        async with self._database.connection() as connection:
+            return [
+                TimedEvent(*row)
+                for row in await connection.fetch(_SPAN, fleet, begin_ms, end_ms, named, limit)
+            ]
 
     async def place_of(self, event_id: str, *, newest_first: bool = False) -> int | None:
         """See `EventStore`."""

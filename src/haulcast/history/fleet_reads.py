@@ -40,7 +40,7 @@ _LATEST = f"""
     SELECT string_agg({_PACKED}, '') FROM history_vehicles AS known CROSS JOIN LATERAL (
         SELECT {", ".join(FIELDS)} FROM fixes
         WHERE vehicle = known.number AND time_ms >= $3 AND time_ms < $4
-        ORDER BY time_ms DESC, seq DESC LIMIT 1
+        ORDER BY time_ms DESC, seq DESC LIMIT $5
     ) AS fix
     WHERE {_MINE}
 """  # noqa: S608 - no input in it
@@ -66,11 +66,11 @@ class FleetReads:
         return FleetFixes(found.vehicles, found.fixes, int(found.fixes.time_ms[-1]) + 1) if is_cut else found
 
     async def latest(
-        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, count: int
     ) -> FleetFixes:
         """See `HistoryStore.latest_before`."""
         async with self._database.connection() as connection:
-            packed = await _fetch(connection, _LATEST, (fleet, _listed(vehicles), begin_ms, end_ms))
+            packed = await _fetch(connection, _LATEST, (fleet, _listed(vehicles), begin_ms, end_ms, count))
             return await self._named(connection, packed, end_ms)
 
     async def _named(self, connection: Any, packed: bytes, end_ms: int) -> FleetFixes:

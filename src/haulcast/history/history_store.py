@@ -96,11 +96,11 @@ class HistoryStore(Protocol):
         """
 
     async def latest_before(
-        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, count: int = 1
     ) -> FleetFixes:
-        """The newest fix of each of these vehicles (None: all of the fleet) with begin_ms <= time_ms < end_ms.
+        """The newest `count` fixes of each of these vehicles (None: all of the fleet) with begin_ms <= time_ms < end_ms; fewer, if there are.
 
-        Of fixes with the same time that is the one with the greatest sequence. Vehicles without a fix in the span are left out.
+        Of fixes with the same time those with the greatest sequences. Vehicles without a fix in the span are left out.
         """
 
     async def last(self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:

@@ -160,29 +160,29 @@ class InfluxHistoryStore:
         return _fleet_fixes(found, begin_ms if found else end_ms)
 
     async def latest_before(
-        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, count: int = 1
     ) -> FleetFixes:
         """See `HistoryStore`."""
         whose = _where_named(fleet, vehicles)
-        return await asyncio.to_thread(self._latest, fleet, whose, begin_ms, end_ms)
+        return await asyncio.to_thread(self._latest, fleet, whose, begin_ms, end_ms, count)
 
-    def _latest(self, fleet: str, whose: str | None, begin_ms: int, end_ms: int) -> FleetFixes:
-        """The last two points of each vehicle show whether its newest millisecond has an order of Influx's own, and is read whole."""
-        newest: dict[str, Point] = {}
-        tied: dict[str, int] = {}
-        last = 'GROUP BY "vehicle" ORDER BY time DESC LIMIT 2'
-        points = self._server.query(_select_fleet(whose, begin_ms, end_ms, last))[0] if whose else []
-        for point in points:
-            first = newest.setdefault(point[-1], point)
-            if first is not point and first[0] // MS_NS == point[0] // MS_NS:
-                tied[point[-1]] = point[0] // MS_NS
-        for tag, at_ms in tied.items():
-            (points,) = self._server.query(
-                _select_fleet(where_fleet(fleet, [vehicle_of(tag)]), at_ms, at_ms + 1)
-            )
+    def _latest(self, fleet: str, whose: str | None, begin_ms: int, end_ms: int, count: int) -> FleetFixes:
+        """One point more of each vehicle shows which millisecond may be cut; that has an order of Influx's own, and is read whole if needed."""
+        newest: dict[str, list[Point]] = {}
+        last = f'GROUP BY "vehicle" ORDER BY time DESC LIMIT {count + 1}'
+        for point in self._server.query(_select_fleet(whose, begin_ms, end_ms, last))[0] if whose else []:
+            newest.setdefault(point[-1], []).append(point)
+        for tag, points in newest.items():
+            cut_ms = points[-1][0] // MS_NS
+            if len(points) > count:
+                points[:] = [point for point in points if point[0] // MS_NS > cut_ms]
+                if len(points) < count:
+                    one = where_fleet(fleet, [vehicle_of(tag)])
+                    points += self._server.query(_select_fleet(one, cut_ms, cut_ms + 1))[0]
             with _reading():
-                newest[tag] = max(points, key=lambda point: point[1])  # by its sequence
-        return _fleet_fixes(newest.values(), end_ms)
+                points.sort(key=lambda point: (point[0] // MS_NS, point[1]))  # by time and sequence
+            del points[:-count]
+        return _fleet_fixes([point for points in newest.values() for point in points], end_ms)
 
     async def prepare(self, time_ms: int) -> None:
         """See `HistoryStore`; Influx makes its own room."""

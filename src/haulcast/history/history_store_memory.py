@@ -57,13 +57,13 @@ class MemoryHistoryStore:
         return self._fleet_fixes(fleet, [(vehicle, key) for at, vehicle, key in found if at < end_ms], end_ms)
 
     async def latest_before(
-        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, count: int = 1
     ) -> FleetFixes:
         """See `HistoryStore`."""
         newest = []
         for vehicle in self._vehicles(fleet, vehicles):
             keys = [key for key in self._fixes[fleet, vehicle] if begin_ms <= key.time_ms < end_ms]
-            newest += [(vehicle, max(keys))] if keys else []
+            newest += [(vehicle, key) for key in sorted(keys)[-count:]]
         newest.sort(key=lambda found: found[1].time_ms)
         return self._fleet_fixes(fleet, newest, end_ms)
 

@@ -106,10 +106,10 @@ class PostgresHistoryStore:
         return await self._fleet_reads.span(fleet, vehicles, begin_ms, end_ms, limit)
 
     async def latest_before(
-        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int
+        self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, count: int = 1
     ) -> FleetFixes:
         """See `HistoryStore`."""
-        return await self._fleet_reads.latest(fleet, vehicles, begin_ms, end_ms)
+        return await self._fleet_reads.latest(fleet, vehicles, begin_ms, end_ms, count)
 
     async def last(self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:
         """See `HistoryStore`."""

@@ -1,11 +1,12 @@
 """One map client's connection, without I/O: commands in, what they mean to the fan-out, errors back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import orjson
 
 from haulcast.doors.close_codes import CloseCode
-from haulcast.doors.socket_session import Admission, Link
+from haulcast.doors.socket_session import Admission, Claims, Link
 from haulcast.doors.wire import BINARY_SUBPROTOCOL, RENEWED, SUBPROTOCOLS
 from haulcast.errors import (
     ClientError,
@@ -43,6 +44,7 @@ class LiveSession:
     __slots__ = (
         "_admission",
         "_bad_in_a_row",
+        "_count",
         "_fan_out",
         "_playback",
         "_playbacks",
@@ -52,9 +54,23 @@ class LiveSession:
     )
 
     def __init__(
-        self, fan_out: FanOut, settings: Settings, admission: Admission, playbacks: Playbacks | None = None
+        self,
+        fan_out: FanOut,
+        settings: Settings,
+        admission: Admission,
+        playbacks: Playbacks | None = None,
+        count: Callable[[Claims], None] = lambda _claims: None,
     ) -> None:
-        """A connection that the door has let in; without `playbacks` there is no history to be played."""
+        """A connection that the door has let in.
+
+        Args:
+            fan_out: tells what there is to see.
+            settings: the hub's.
+            admission: who it is.
+            playbacks: begins them; None: there is no history to be played.
+            count: counts a request under these claims; raises RateError when there were too many.
+        """
+        self._count = count
         self._fan_out = fan_out
         self._settings = settings
         self._admission = admission
@@ -124,6 +140,7 @@ class LiveSession:
     def _do(self, subscriber: Subscriber, command: Command) -> None:
         fan_out = self._fan_out
         if isinstance(command, Subscribe):
+            self._count(self._admission.claims)
             view = self._allowed(command.view)
             self._stop_playback(subscriber)
             fan_out.subscribe(subscriber, view)
@@ -150,7 +167,7 @@ class LiveSession:
     def _play(self, subscriber: Subscriber, command: Play | Steer | GoLive) -> None:
         if self._playbacks is None:
             raise NotFoundError("no_history", "this hub keeps no history")
-        self._playbacks.count(self._admission.claims)
+        self._count(self._admission.claims)
         if isinstance(command, Play):
             self._begin_playback(self._playbacks, subscriber, command)
         elif self._playback is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
@@ -13,6 +13,8 @@ import orjson
 from geo.positions import COLUMNS, PositionBatch, from_columns
 from haulcast.doors.socket_session import Link
 from haulcast.errors import StoreError
+from haulcast.events.event_store import TimedEvent
+from haulcast.live_map.past_events import EventsDue
 from haulcast.live_map.play_clock import PlayClock
 from haulcast.live_map.played_fleet import PlayedFleet
 from haulcast.live_map.read_ahead import ReadAhead
@@ -54,6 +56,7 @@ class _Held(NamedTuple):
     fixes: PositionBatch
     end_ms: int
     thinned_for: float | None
+    events: Sequence[TimedEvent]
     done: int = 0
 
 
@@ -61,8 +64,8 @@ class Playback:
     """Reads ahead, shows what is due, says what time it is. Commands only leave orders; `run` does them.
 
     A seek waits for the read that is under way; of several the newest counts. So however often a viewer seeks, it costs the store
-    one read at a time. A slow reader is told the newest of everything when it reads again, as live; the time runs on meanwhile. When the
-    store is slower than the speed asks, the time stands until there is something to show.
+    one read at a time. A slow reader is told the newest of everything when it reads again, as live; the time runs on meanwhile, but not past
+    an event, of which none is left out. When the store is slower than the speed asks, the time stands until there is something to show.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Playback:
         self._fleet = fleet
         self._reader_of = reader_of
         self._link = link
+        self._events = EventsDue(link)
         self._now_ms = now_ms
         self._now_s = monotonic_s
         self._clock = PlayClock(0, 1.0, monotonic_s())
@@ -106,6 +110,11 @@ class Playback:
         """1 when the viewer was closed because it did not read."""
         return self._fleet.slow_closes
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """Plain counts: map frames, their bytes and rows, events."""
+        return self._fleet.counters | {"events": self._events.sent}
+
     def begin(self, play: Play, view: View) -> None:
         """Play from a moment on, in place of what is played."""
         self._view = view
@@ -121,7 +130,8 @@ class Playback:
             self._state = State.WAITING
             self._clock.seek(self._clock.at_ms, self._now_s())
         if steer.speed is not None:
-            self._clock.advance(self._now_s(), self._known_ms - 1)
+            self._clock.advance(self._now_s(), self._events.most_ms(self._known_ms - 1))
+            self._events.tell(self._clock.at_ms)
             self._clock.speed = steer.speed
             if self._seek_ms is None and any(held.thinned_for is not None for held in self._ahead):
                 self._go_to(int(self._clock.at_ms))  # what was left out for the speed before is wanted now
@@ -178,6 +188,7 @@ class Playback:
     def _go_to(self, at_ms: int) -> None:
         self._seek_ms, self._told, self._state = at_ms, None, State.WAITING
         self._clock.seek(at_ms, self._now_s())
+        self._events.forget()
         self._order.set()
 
     async def _until_order(self, most_s: float | None) -> None:
@@ -212,7 +223,10 @@ class Playback:
         speed = self._clock.speed
         chunk = await self._reader.chunk(self._known_ms, most_ms, speed)
         return _Held(
-            await self._fleet.in_rows(chunk.found), chunk.end_ms, speed if chunk.is_thinned else None
+            await self._fleet.in_rows(chunk.found),
+            chunk.end_ms,
+            speed if chunk.is_thinned else None,
+            chunk.events,
         )
 
     async def _patiently(self, read: Callable[[int], Awaitable[T]], at_ms: int) -> T | None:
@@ -252,12 +266,15 @@ class Playback:
             # one that was thinned for another speed is read again
             if held is not None and held.thinned_for in {None, self._clock.speed}:
                 self._known_ms = held.end_ms
-                self._ahead.append(held)
+                fixes = self._fleet.believed(held.fixes, is_leap=held.thinned_for is not None)
+                self._ahead.append(held._replace(fixes=fixes))
+                self._events.add(held.events)
 
     def _advance(self) -> None:
         """Let time pass, and show what has become due."""
         now_s = self._now_s()
-        is_held = self._clock.advance(now_s, self._known_ms - 1)
+        is_held = self._clock.advance(now_s, self._events.most_ms(self._known_ms - 1))
+        self._events.tell(self._clock.at_ms)
         self._stalled_s = (self._stalled_s or now_s) if is_held else None
         while self._ahead:
             held = self._ahead[0]

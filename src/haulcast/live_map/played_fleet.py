@@ -1,7 +1,7 @@
 """A fleet as it was, for one viewer: rows and last positions of its own, told by a fan-out as the live ones are.
 
 So a view of the past has boxes, zooms, rates, clusters, both encodings and slow readers exactly as one of the present has.
-Events of the past would go the same way, through this fan-out's lane, with the fixes of their time in `advance`.
+Events of the past do not go this way: they have no place in a log (`past_events`).
 """
 
 import asyncio
@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from geo.plausible_fixes import PlausibleFleet
 from geo.positions import COLUMNS, PositionBatch, from_columns
+from geo.track_filter import FilterLimits
 from haulcast.doors.socket_session import Claims, Link
 from haulcast.history.history_store import FleetFixes
 from haulcast.live_map.fan_out import CallLater, FanOut
@@ -37,6 +39,8 @@ class PlayedFleet:
     ) -> None:
         """Nothing is shown yet."""
         self._rows, self._last = VehicleRows(), LastPositions()
+        limits = FilterLimits(*(getattr(settings, name) for name in FilterLimits._fields))
+        self._plausible = PlausibleFleet(limits)
         self._fan_out = FanOut(
             settings, self._last, self._rows, epoch="", documents=EventDocuments(self._rows, _no_label, _no_label, 0),
             now_ms=now_ms, call_later=call_later,
@@ -47,6 +51,11 @@ class PlayedFleet:
     def slow_closes(self) -> int:
         """1 when the viewer was closed because it did not read."""
         return self._fan_out.slow_closes
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Plain counts, as those of the live fan-out."""
+        return self._fan_out.counters
 
     @property
     def is_settled(self) -> bool:
@@ -69,10 +78,17 @@ class PlayedFleet:
         )
 
     def show(self, newest: PositionBatch, view: View) -> None:
-        """These vehicles are where these fixes say, and no others are anywhere; the viewer gets a snapshot."""
+        """These vehicles are where these fixes, in order of time, say, and no others are anywhere; the viewer gets a snapshot."""
         self._last.is_known[:] = False
-        self._last.keep(newest)
+        self._plausible.forget()
+        self._last.keep(self._plausible.add(newest))
         self._fan_out.subscribe(self._viewer, view)
+
+    def believed(self, fixes: PositionBatch, *, is_leap: bool) -> PositionBatch:
+        """Those where the vehicles can have been, by what was shown, and asked for here, before; `is_leap`: not all since then."""
+        if is_leap:
+            self._plausible.forget_jumps()
+        return self._plausible.add(fixes)
 
     def advance(self, fixes: PositionBatch) -> None:
         """Time passes: fixes in order of time, none older than what is shown of its vehicle."""

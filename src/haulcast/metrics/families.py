@@ -77,6 +77,11 @@ ROWS: Final = (
     Row("map.bytes", COUNTER, "haulcast_map_bytes", "Bytes of the map frames sent.", unit="bytes"),
     Row("map.rows", COUNTER, "haulcast_map_rows", "Vehicles and clusters in the map frames sent."),
     Row("map.events", COUNTER, "haulcast_events_told", "Event frames sent to subscribers."),
+    Row("playbacks.open", GAUGE, "haulcast_playbacks", "Playbacks of the history that run."),
+    Row("playbacks.begun", COUNTER, "haulcast_playbacks_begun", "Playbacks begun."),
+    Row("playbacks.frames", COUNTER, "haulcast_playback_frames", "Map frames sent by playbacks."),
+    Row("playbacks.bytes", COUNTER, "haulcast_playback_bytes", "Bytes of these map frames.", unit="bytes"),
+    Row("playbacks.events", COUNTER, "haulcast_playback_events", "Events of the past sent."),
     Row(
         "closes", COUNTER, "haulcast_socket_closes", "Sockets that ended, by close code; 4002 and 4003 are slow readers.",
         label="code",

@@ -19,6 +19,12 @@ _INSERT = (
 _CHANGE = "name = $3, tags = $4, attributes = $5::jsonb, updated = greatest(now(), vehicles.updated)"
 
 
+_END_VISITS = """
+    UPDATE visits SET left_ms = greatest(entered_ms, (extract(epoch FROM now()) * 1000)::bigint)
+    WHERE fleet = $1 AND vehicle_id = $2 AND left_ms IS NULL
+"""
+
+
 class PostgresVehicleStore:
     """The table `vehicles`."""
 
@@ -70,9 +76,11 @@ class PostgresVehicleStore:
     async def delete(self, fleet: str, vehicle_id: str) -> None:
         """See `VehicleStore`."""
         query = "DELETE FROM vehicles WHERE fleet = $1 AND vehicle_id = $2 RETURNING 1"
-        async with self._database.connection() as connection:
+        async with self._database.connection() as connection, connection.transaction():
             if await connection.fetchval(query, fleet, vehicle_id) is None:
                 raise NotFoundError("no_such_vehicle", f"there is no vehicle {vehicle_id!r} in this fleet")
+            # a statement of its own: it sees what was stored while the first one waited
+            await connection.execute(_END_VISITS, fleet, vehicle_id)
 
     async def add_missing(self, vehicles: Collection[tuple[str, str]]) -> None:
         """See `VehicleStore`."""

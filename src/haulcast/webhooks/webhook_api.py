@@ -231,8 +231,8 @@ class _DeadLetterApi:
     async def redeliver(self, request: Request) -> Response:
         fleet, webhook_id = admitted(request, self._verify, WRITERS).fleet, _path_id(request)
         said = checked_object(await json_body(request, MOST_BYTES), "body", frozenset({"events", "all"}))
-        events = said.get("events")
-        if (events is None) == (said.get("all") is not True):
+        events, are_all = said.get("events"), said.get("all", False)
+        if not isinstance(are_all, bool) or (events is None) != are_all:
             reason = 'the body has to be {"events": [ids]} or {"all": true}'
             raise RequestError("wrong_type", reason, field="events")
         if events is not None:

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from event_rows import NOW_MS, store_event, store_visit
 
+from haulcast.clock import epoch_ms
 from haulcast.events.event_store import EVERY_EVENT, EventFilter
 from haulcast.events.event_store_postgres import PostgresEventStore
 from haulcast.events.forgetting import PORTION, forget_old
 from haulcast.events.visit_store import VisitFilter
 from haulcast.events.visit_store_postgres import PostgresVisitStore
+from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
 
 DAY_MS = 86_400_000
 
@@ -67,6 +69,26 @@ async def test_filters_are_joined_by_and(events, each_database) -> None:
     assert f'"id":"{near}"' in event.document
 
 
+async def test_a_span_is_in_order_of_time_and_parts_no_millisecond(events, each_database) -> None:
+    """By time, then by storing, of the vehicles that are asked for; more than the limit only within one millisecond."""
+    times = [7, 3, 5, 5, 9, 5, 1]
+    ids = [
+        await store_event(each_database, vehicle=f"v{i % 2}", other="b" if i == 2 else None, time_ms=time_ms)
+        for i, time_ms in enumerate(times)
+    ]
+    await store_event(each_database, fleet="globex", time_ms=5)
+
+    async def found(vehicles, *rest) -> list[str]:
+        span = await events.span("acme", vehicles, *rest)
+        assert [event.other_id for event in span if ids[2] in event.document] in ([], ["b"])
+        return [ids.index(event.document.split('"')[3]) for event in span]
+
+    assert await found(None, 0, 10, 10) == [6, 1, 2, 3, 5, 0, 4]
+    assert await found(None, 3, 9, 2) == [1, 2, 3, 5]
+    assert await found({"v1", "\0"}, 0, 9, 10) == [1, 3, 5]
+    assert await found(set(), 0, 9, 10) == []
+
+
 async def test_an_id_is_a_place_even_if_its_event_is_not_kept(events, each_database) -> None:
     """Behind an id that is kept, that was forgotten, and that never came to be stored, in both orders."""
     assert await events.place_of("0001") is None
@@ -110,6 +132,34 @@ async def test_a_span_holds_the_visits_that_have_a_moment_in_it(visits, each_dat
             seen += [tuple(visit.key) for visit in found]
             after = found[-1].key
         assert seen == expected
+
+
+async def test_visits_of_a_deleted_vehicle_end_with_it(visits, each_database) -> None:
+    """Those that last, of this vehicle alone; one that began in the future, by a device's clock, ends when it begins."""
+    vehicles = PostgresVehicleStore(each_database)
+    await vehicles.add_missing([("acme", "a"), ("acme", "b"), ("globex", "a")])
+    for fleet, vehicle in (("acme", "a"), ("acme", "b"), ("globex", "a")):
+        await store_visit(each_database, 1, None, fleet=fleet, vehicle=vehicle, fence="open")
+        await store_visit(each_database, 2**45, None, fleet=fleet, vehicle=vehicle, fence="ahead")
+        await store_visit(each_database, 1, 5, fleet=fleet, vehicle=vehicle, fence="over")
+    await vehicles.delete("acme", "a")
+    left = {
+        fleet: {
+            (visit.vehicle_id, visit.fence_id): visit.left_ms
+            for visit in await visits.page(fleet, VisitFilter(0, 2**50), None, 20)
+        }
+        for fleet in ("acme", "globex")
+    }
+    now_ms = epoch_ms()
+    assert now_ms - 60_000 < left["acme"].pop(("a", "open")) <= now_ms + 1_000
+    assert left["acme"].pop(("a", "ahead")) == 2**45
+    assert left["acme"] == {
+        ("a", "over"): 5,
+        ("b", "open"): None,
+        ("b", "ahead"): None,
+        ("b", "over"): 5,
+    }
+    assert left["globex"] == {("a", "open"): None, ("a", "ahead"): None, ("a", "over"): 5}
 
 
 async def test_time_inside_is_that_of_the_union(visits, each_database) -> None:
