@@ -178,7 +178,7 @@ class InfluxHistoryStore:
                 points[:] = [point for point in points if point[0] // MS_NS > cut_ms]
                 if len(points) < count:
                     one = where_fleet(fleet, [vehicle_of(tag)])
-                    points += self._server.query(_select_fleet(one, cut_ms, cut_ms + 1))[0]
+                    points.extend(self._server.query(_select_fleet(one, cut_ms, cut_ms + 1))[0])
             with _reading():
                 points.sort(key=lambda point: (point[0] // MS_NS, point[1]))  # by time and sequence
             del points[:-count]
