@@ -36,6 +36,7 @@ bench: $(INSTALLED) ## the benchmarks, small: one JSON object each
 	$(BIN)/python -m benchmarks.live --vehicles 1000 --rate 5000 --seconds 5 --subscribers 50 --json $(ARGS)
 	$(BIN)/python -m benchmarks.fences --made-fences 20000 --json $(ARGS)
 	$(BIN)/python -m benchmarks.history --fixes 200000 --vehicles 500 --rows 500000 --ack-rate 5000 --ack-seconds 5 --json $(ARGS)
+	$(BIN)/python -m benchmarks.solver --seconds 0.5 --seeds 2 --json $(ARGS)
 
 fuzz: $(INSTALLED) ## atheris on every decoder (Linux, x86-64), schemathesis on every route
 	$(BIN)/python -m fuzz --seconds $(FUZZ_S) $(ARGS)
