@@ -1,0 +1,277 @@
+"""Progress along planned lines, held against dense brute force on the ellipsoid, and against drives whose true place is known."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from geographiclib.geodesic import Geodesic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geo.route_progress import (
+    CAME_BACK,
+    WENT_OFF,
+    RouteLimits,
+    RouteLineError,
+    follow_lines,
+    fresh_progress,
+    route_lines,
+    start_line,
+    stop_etas,
+)
+from geo.route_times import live_routes
+from geo.travel_time import TravelLimits, untaught_travel_times
+
+M_DEG = 111_195.0
+LAT, LON = 45.0, 9.0
+
+
+def line_of(*metres, lat=LAT, lon=LON):
+    """Positions from metres east and north of a place."""
+    east, north = np.array(metres, float).T
+    lons = lon + east / (M_DEG * math.cos(math.radians(lat)))
+    return np.stack(((lons + 180) % 360 - 180, lat + north / M_DEG), 1)
+
+
+def drive(line, fixes, *, every_s=10.0, limits=None, speed=None, accuracy=5.0, states=None, start_s=1_000.0):
+    """Progress of one vehicle over fixes, positions (lon, lat), one every so many seconds."""
+    lines = route_lines([line])
+    if states is None:
+        states = fresh_progress(1)
+        start_line(states, 0, 0)
+    n = len(fixes)
+    times = ((start_s + np.arange(n) * every_s) * 1000).astype(np.int64)
+    speeds = np.full(n, math.nan if speed is None else speed)
+    lon, lat = np.array(fixes).T.copy()
+    return follow_lines(
+        lines,
+        states,
+        np.zeros(n, np.int32),
+        times,
+        lat,
+        lon,
+        speeds,
+        np.full(n, accuracy),
+        limits or RouteLimits(),
+    ), states
+
+
+def along(metres, at):
+    """The position at some metres along a polyline of metres east and north."""
+    points = np.array(metres, float)
+    ways = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    return np.stack([np.interp(at, ways, points[:, axis]) for axis in (0, 1)], -1)
+
+
+SHAPES = {
+    "straight": [(0, 0), (3000, 0)],
+    "corner": [(0, 0), (1500, 0), (1500, 1500)],
+    "out and back": [(0, 0), (2000, 0), (0, 0)],
+    "figure of eight": [(0, 0), (1000, 1000), (2000, 0), (1000, -1000), (0, 0), (-1000, 1000), (-2000, 0)],
+    "loop twice": [(0, 0), (600, 0), (600, 600), (0, 600), (0, 0), (600, 0), (600, 600), (0, 600), (0, 0)],
+    "hairpins": [(0, 0), (800, 0), (800, 60), (0, 60), (0, 120), (800, 120)],
+    "parallel carriageways": [(0, 0), (3000, 0), (3000, 12), (0, 12)],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("with_speed", [True, False])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_drive_is_followed_in_the_order_of_the_line(shape, with_speed, seed):
+    """With jitter of some metres progress is where the vehicle is, to some tens of metres, on lines that cross, double and turn."""
+    rng = np.random.default_rng(seed)
+    metres = SHAPES[shape]
+    length = np.hypot(*np.diff(np.array(metres, float), axis=0).T).sum()
+    true = np.arange(0, length, 12.0 * 3)
+    places = along(metres, true) + rng.normal(0, 4, (len(true), 2))
+    progress, _ = drive(line_of(*metres), line_of(*places), every_s=3.0, speed=12.0 if with_speed else None)
+    assert not progress.change.any()
+    most = 60 if with_speed else 130  # without a speed a turn may be taken early
+    assert np.abs(progress.along_m - true).max() < most
+    assert np.median(np.abs(progress.along_m - true)) < 15
+    assert (np.diff(progress.along_m) >= 0).all()
+    assert np.allclose(progress.along_m + progress.left_m, length, rtol=3e-3)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.floats(-80, 80),
+    st.floats(-180, 180),
+    st.sampled_from([100.0, 3_000.0, 40_000.0]),
+)
+def test_the_first_place_is_the_nearest_on_the_whole_line(seed, lat, lon, size_m):
+    """Away and along agree with the nearest of dense points on the line, by geodesic distance, anywhere on the globe."""
+    rng = np.random.default_rng(seed)
+    positions = line_of(*rng.uniform(-size_m, size_m, (rng.integers(2, 90), 2)), lat=lat, lon=lon)
+    fix = line_of(*rng.uniform(-size_m, size_m, (1, 2)), lat=lat, lon=lon)
+    limits = RouteLimits(off_m=1e9, on_m=1e9)
+    progress, states = drive(positions, fix, limits=limits)
+    steps = np.diff(positions, axis=0)
+    steps[:, 0] = (steps[:, 0] + 180) % 360 - 180
+    share = np.linspace(0, 1, 200)[:, None]
+    nearest = math.inf
+    for begin, step in zip(positions, steps, strict=False):
+        dense = begin + share * step
+        east = ((dense[:, 0] - fix[0, 0] + 180) % 360 - 180) * math.cos(math.radians(fix[0, 1]))
+        at = int(np.argmin(np.hypot(east, dense[:, 1] - fix[0, 1])))
+        nearest = min(
+            nearest, Geodesic.WGS84.Inverse(dense[at, 1], dense[at, 0], fix[0, 1], fix[0, 0])["s12"]
+        )
+    slack = 0.02 * size_m + 0.001 * (progress.along_m[0] + progress.left_m[0]) + 21
+    assert abs(states["away_m"][0] - nearest) <= slack
+    assert 0 <= progress.along_m[0] <= progress.along_m[0] + progress.left_m[0] + 1e-6
+
+
+def test_lengths_are_geodesic():
+    """A line's length is the sum of its edges' geodesics, over the antimeridian and with long edges too."""
+    line = np.array([[179.9, 10.0], [-179.7, 10.3], [-179.0, 10.0]])
+    expected = sum(Geodesic.WGS84.Inverse(a[1], a[0], b[1], b[0])["s12"] for a, b in pairwise(line))
+    assert route_lines([line]).length_m(0) == pytest.approx(expected, rel=1e-4)
+
+
+def test_off_is_told_once_after_the_delay_and_back_once():
+    """A detour off the line is told after `off_after_s`, the return at once, jitter around the limit tells nothing."""
+    line = line_of((0, 0), (5000, 0))
+    on, off = [(x, 0) for x in range(0, 1000, 100)], [(1000 + x, 400) for x in range(0, 1000, 100)]
+    back = [(2000 + x, 0) for x in range(0, 500, 100)]
+    progress, _ = drive(line, line_of(*on, *off, *back))
+    assert progress.change.tolist().count(WENT_OFF) == 1
+    assert progress.change[10 + 6] == WENT_OFF  # 60 s after the first fix off
+    assert progress.change[20] == CAME_BACK
+    assert progress.along_m[10:20] == pytest.approx(progress.along_m[9], abs=1)
+    assert progress.along_m[20] == pytest.approx(2000, rel=5e-3)
+    edge = [(100 * i, 103 if i % 2 else 97) for i in range(20)]
+    assert not drive(line, line_of(*edge), accuracy=0.0)[0].change.any()
+
+
+def test_a_short_detour_is_not_told():
+    """Off for less than the delay is nothing, and a poor accuracy is no detour."""
+    line = line_of((0, 0), (5000, 0))
+    fixes = [(0, 0), (100, 300), (200, 300), (300, 0), (400, 250)]
+    assert not drive(line, line_of(*fixes))[0].change.any()
+    poor = [(100.0 * i, 180) for i in range(20)]
+    assert not drive(line, line_of(*poor), accuracy=150.0)[0].change.any()
+    assert WENT_OFF in drive(line, line_of(*poor), accuracy=5.0)[0].change
+
+
+def test_who_skips_a_part_of_the_line_is_found_again():
+    """After a short cut off the line the vehicle is found on the far side; after turning round, behind."""
+    square = [(0, 0), (4000, 0), (4000, 4000), (0, 4000)]
+    on = [(x, 0) for x in range(0, 1000, 100)]
+    cut = [(1000, y) for y in range(200, 4000, 200)]
+    end = [(1000 - x, 4000) for x in range(0, 500, 100)]
+    progress, _ = drive(line_of(*square), line_of(*on, *cut, *end))
+    assert progress.change[progress.change > 0].tolist() == [WENT_OFF, CAME_BACK]
+    assert progress.along_m[-1] == pytest.approx(11_400, rel=5e-3)
+    returned = [(900 - 100 * i, 0) for i in range(10)]
+    progress, _ = drive(line_of(*square), line_of(*on, *returned))
+    assert WENT_OFF in progress.change
+    assert progress.along_m[-1] < 500
+
+
+def test_who_was_never_there_is_off_and_has_no_progress():
+    """A vehicle that starts elsewhere has no place on the line, is told off after the delay, and joins where it comes to it."""
+    line = line_of((0, 0), (5000, 0))
+    fixes = [(2000, 3000 - 200 * i) for i in range(16)]
+    progress, _ = drive(line, line_of(*fixes))
+    assert np.isnan(progress.along_m[0])
+    assert progress.change[progress.change > 0].tolist() == [WENT_OFF, CAME_BACK]
+    assert progress.along_m[-1] == pytest.approx(2000, rel=5e-3)
+
+
+def test_without_a_route_and_with_old_fixes_nothing_happens():
+    """A row without a line has NaN; a fix that is not newer than the last leaves the state as it is."""
+    line = line_of((0, 0), (5000, 0))
+    progress, states = drive(line, line_of((0, 0), (100, 0)), states=fresh_progress(1))
+    assert np.isnan(progress.along_m).all()
+    _, states = drive(line, line_of((0, 0), (100, 0)))
+    before = states.copy()
+    progress, states = drive(line, line_of((3000, 0)), states=states, start_s=1_010.0)
+    assert states.tobytes() == before.tobytes()
+    assert progress.along_m[0] == pytest.approx(100, rel=5e-3)
+
+
+def test_batches_do_not_matter():
+    """Fix by fix and all at once tell the same."""
+    rng = np.random.default_rng(5)
+    metres = SHAPES["figure of eight"]
+    places = line_of(*(along(metres, np.arange(0, 8000, 70.0)) + rng.normal(0, 60, (115, 2))))
+    whole, _ = drive(line_of(*metres), places)
+    states, parts = None, []
+    for i, place in enumerate(places):
+        part, states = drive(line_of(*metres), place[None], states=states, start_s=1_000.0 + 10.0 * i)
+        parts.append(part)
+    assert np.array_equal(np.concatenate([p.along_m for p in parts]), whole.along_m, equal_nan=True)
+    assert np.array_equal(np.concatenate([p.change for p in parts]), whole.change)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ([[1.0, 2.0]], "two positions"),
+        ([[1.0, 2.0], [1.0, 91.0]], "position 1"),
+        ([[1.0, 2.0], [math.nan, 2.0]], "position 1"),
+    ],
+)
+def test_what_is_no_line_is_refused(line, what):
+    """The error says which line and which position."""
+    with pytest.raises(RouteLineError, match=what):
+        route_lines([np.array(line)])
+
+
+def test_no_lines_are_no_lines():
+    """A hub without routes follows nothing."""
+    states = fresh_progress(2)
+    none = np.empty(0)
+    progress = follow_lines(
+        route_lines([]),
+        states,
+        np.empty(0, np.int32),
+        np.empty(0, np.int64),
+        none,
+        none,
+        none,
+        none,
+        RouteLimits(),
+    )
+    assert len(progress.along_m) == 0
+    with pytest.raises(RouteLineError, match="on_m"):
+        RouteLimits(off_m=10.0)
+
+
+def test_a_standing_vehicle_creeps_little():
+    """An hour of jitter on one place moves progress by no more than the jitter."""
+    rng = np.random.default_rng(1)
+    places = np.array([(1000.0, 0.0)]) + rng.normal(0, 5, (360, 2))
+    progress, _ = drive(line_of((0, 0), (5000, 0)), line_of(*places))
+    assert progress.along_m[-1] < 1000 * 1.005 + 20
+
+
+def test_a_point_twice_in_a_line_is_harmless():
+    """Edges without length are passed."""
+    progress, _ = drive(line_of((0, 0), (0, 0), (1000, 0), (1000, 0)), line_of((0, 5), (500, 5), (1000, 5)))
+    assert progress.along_m == pytest.approx([0, 500, 1000], rel=5e-3, abs=1)
+
+
+def test_etas_go_along_the_line_with_waiting_and_service():
+    """What is left to each stop at 10 m/s, waiting for a window, service before going on; stops that are done are left alone."""
+    travel = untaught_travel_times(TravelLimits(default_mps=10.0))
+    now_s = 1_700_000_000.0
+    routes = live_routes(
+        travel,
+        [0, 4],
+        lat_deg=LAT,
+        lon_deg=LON,
+        opens_s=[now_s, now_s, now_s + 1_000, now_s],
+        service_s=[0, 60, 60, 60],
+        capacity=[[1.0]],
+    )
+    _, states = drive(line_of((0, 0), (9_000, 0)), line_of((2_000, 0)), start_s=now_s)
+    at = float(states["along_m"][0])
+    eta_s, zero = np.zeros(4), np.zeros(1, np.int32)
+    stop_along_m = np.array([0.0, 1_000.0, at + 3_000.0, at + 5_000.0])
+    stop_etas(states, zero, zero, routes, np.array([2], np.int32), stop_along_m, zero, travel.paces(), eta_s)
+    assert eta_s[:2].tolist() == [0, 0]
+    assert eta_s[2:] - now_s == pytest.approx([300, 1_000 + 60 + 200], abs=0.1)
