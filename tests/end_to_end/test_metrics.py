@@ -135,7 +135,7 @@ async def closed(found):
     now = await asyncio.to_thread(Scrape, found)
     return (
         now
-        if now["devices"] == now["subscribers"] == 0
+        if now["devices"] == now["subscribers"] == now["fixes_held"] == 0
         and ("haulcast_socket_closes_total", "other") in now.values
         else None
     )
