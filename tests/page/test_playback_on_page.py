@@ -1,16 +1,12 @@
 """Playing the past back on the page: the bar, the slider, the speed, and the way back to live."""
 
 import re
-from importlib.util import find_spec
 
 import pytest
 from page_fleet import OAKLAND
 from playwright.async_api import expect
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.skipif(find_spec("haulcast.live_map.playback") is None, reason="this hub plays nothing back"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_the_last_hour_is_played_sought_and_left(fleet, browser) -> None:
