@@ -90,7 +90,8 @@ async def sent(file: WebFile, request: Request, policy: str = CONTENT_POLICY) ->
         "Vary": "Accept-Encoding",
         "Content-Security-Policy": policy,
     }
-    if file.etag in request.headers.get("if-none-match", ""):
+    known = request.headers.get("if-none-match", "")
+    if known.strip() == "*" or file.etag in known:
         return Response(status_code=304, headers=headers)
     content = file.content
     if len(content) >= LEAST_COMPRESSED_BYTES and "gzip" in request.headers.get("accept-encoding", ""):

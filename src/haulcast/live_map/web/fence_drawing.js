@@ -1,8 +1,9 @@
 // Drawing a new fence, and pulling at the corners of one: pointer and keys on the map, a draft out.
 
-import { USUAL_WIDTH_M, isWhole, radiusTo, shownDraft } from "./fence_shapes.js";
+import { USUAL_WIDTH_M, handlesOf, isWhole, radiusTo, shownDraft } from "./fence_shapes.js";
 
 const CLOSE_PIXELS = 12;
+const PULL_PIXELS = 10; // around a handle; they are drawn with 6
 const HINTS = {
   polygon: "Click the corners; click the first one again, or press Enter, to finish. Space sets a corner in the middle of the map.",
   circle: "Click the middle, then the edge. Space uses the middle of the map.",
@@ -17,7 +18,7 @@ export class FenceDrawing {
     map.on("click", (event) => this.isDrawing && this.#point(event));
     map.on("dblclick", (event) => this.draft && this.#doubleClicked(event));
     map.on("mousemove", (event) => this.#moved(event));
-    for (const type of ["mousedown", "touchstart"]) map.on(type, "draft-handles", (event) => this.#pull(event));
+    for (const type of ["mousedown", "touchstart"]) map.on(type, (event) => this.#pull(event));
     for (const type of ["mouseup", "touchend"]) map.on(type, () => this.#letGo());
     map.on("touchmove", (event) => this.pulled && this.#moved(event));
     addEventListener("keydown", (event) => this.isDrawing && this.#key(event), true);
@@ -106,8 +107,7 @@ export class FenceDrawing {
       this.#finish();
       return;
     }
-    const [found] = this.map.queryRenderedFeatures(event.point, { layers: ["draft-handles"] }), { draft } = this;
-    const least = draft.kind === "polygon" ? 3 : 2;
+    const { draft } = this, found = this.#handleAt(event.point), least = draft.kind === "polygon" ? 3 : 2;
     if (found?.properties.handle !== "corner" || draft.kind === "circle" || draft.points.length <= least) return;
     draft.points.splice(found.properties.at, 1);
     this.#changed();
@@ -115,11 +115,23 @@ export class FenceDrawing {
 
   #pull(event) {
     if (this.isDrawing || !this.draft || event.points?.length > 1) return;
+    const found = this.#handleAt(event.point);
+    if (!found) return;
     event.preventDefault();
-    const { handle, at } = event.features[0].properties;
-    if (handle === "middle") this.draft.points.splice(at, 0, event.features[0].geometry.coordinates.slice(0, 2));
+    const { handle, at } = found.properties;
+    if (handle === "middle") this.draft.points.splice(at, 0, found.geometry.coordinates);
     this.pulled = { handle: handle === "middle" ? "corner" : handle, at };
     this.map.dragPan.disable();
+  }
+
+  /** The nearest handle within reach. Not asked of what is drawn, which comes a moment later than the draft. */
+  #handleAt(pixel) {
+    let found = null, least = PULL_PIXELS;
+    for (const handle of handlesOf(this.draft, false)) {
+      const { x, y } = this.map.project(handle.geometry.coordinates), away = Math.hypot(x - pixel.x, y - pixel.y);
+      if (away < least) [found, least] = [handle, away];
+    }
+    return found;
   }
 
   #moved({ lngLat }) {

@@ -78,7 +78,7 @@ export function shownDraft(draft, pointer, isDrawing) {
 }
 
 /** Corners, between them places for new ones, and the edge of a circle. */
-function handlesOf(draft, isDrawing) {
+export function handlesOf(draft, isDrawing) {
   const handles = draft.points.map((point, at) => feature({ type: "Point", coordinates: point }, { handle: "corner", at }));
   if (isDrawing) return handles;
   if (draft.kind === "circle") {
