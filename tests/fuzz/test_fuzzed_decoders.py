@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.decoders import DECODERS
-from fuzz.json_mutation import mutated
+from fuzz.mutations import changed_bytes, mutated
 from fuzz.seeds import FOUND, seeds
 
 LONGEST_S = 10.0
@@ -48,25 +48,6 @@ def test_good_input_is_taken_and_what_was_once_found_is_no_finding(name: str) ->
         _timely(name, data)
 
 
-def _changed_bytes(data: bytes, chance: random.Random) -> bytes:
-    """The bytes with some overwritten, doubled, or cut off."""
-    changed = bytearray(data)
-    for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(changed) + 1)
-        choice = chance.randrange(4)
-        if choice == 0:
-            changed[at : at + 1] = chance.randbytes(chance.choice((1, 2, 8)))
-        elif choice == 1:
-            changed[at:at] = changed[at : at + chance.choice((1, 10, 100))] * chance.choice((1, 20))
-        elif choice == 2:
-            del changed[at : at + chance.choice((1, 5, 50))]
-        else:
-            changed[at:at] = chance.choice(
-                (b"-", b"9" * 20, b"1e400", b"nan", b"\0", b"\xff", b"%00", b"[[", b"<a>", b"&")
-            )
-    return bytes(changed)
-
-
 @pytest.mark.parametrize("name", DECODERS)
 def test_changed_input_is_taken_or_refused(name: str) -> None:
     """Good input with something changed, by values for JSON and by bytes for all, raises only what it should, in time."""
@@ -74,7 +55,7 @@ def test_changed_input_is_taken_or_refused(name: str) -> None:
     for _ in range(CHANGED):
         data = chance.choice(made)
         by_value = DECODERS[name].is_json and chance.random() < 0.7
-        _timely(name, mutated(data, chance) if by_value else _changed_bytes(data, chance))
+        _timely(name, mutated(data, chance) if by_value else changed_bytes(data, chance))
 
 
 @pytest.mark.parametrize("name", DECODERS)

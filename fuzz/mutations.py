@@ -1,4 +1,4 @@
-"""Changes of a JSON text that stay JSON: values out of range, of another type, moved, doubled, nested, renamed, left out."""
+"""Changes of good input: of a JSON text by values, which stays JSON (out of range, of another type, moved, doubled, nested, renamed, left out), and of bytes."""
 
 import random
 from collections.abc import Callable
@@ -30,6 +30,25 @@ def mutated(text: bytes, chance: random.Random) -> bytes:
         return orjson.dumps(holder[0] if holder else None)
     except TypeError:  # more levels than it writes
         return text
+
+
+def changed_bytes(data: bytes, chance: random.Random) -> bytes:
+    """The bytes with some overwritten, doubled, or cut off."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(changed) + 1)
+        choice = chance.randrange(4)
+        if choice == 0:
+            changed[at : at + 1] = chance.randbytes(chance.choice((1, 2, 8)))
+        elif choice == 1:
+            changed[at:at] = changed[at : at + chance.choice((1, 10, 100))] * chance.choice((1, 20))
+        elif choice == 2:
+            del changed[at : at + chance.choice((1, 5, 50))]
+        else:
+            changed[at:at] = chance.choice(
+                (b"-", b"9" * 20, b"1e400", b"nan", b"\0", b"\xff", b"%00", b"[[", b"<a>", b"&")
+            )
+    return bytes(changed)
 
 
 def _chosen(holder: Node, chance: random.Random) -> tuple[Node, Any]:
