@@ -44,6 +44,11 @@ def _furnish(found: HubProcess) -> None:
     found.send("PUT", f"/v1/vehicles/{VEHICLE}", {})
     found.send("PUT", "/v1/fences/yard", {"type": "Feature", "geometry": square, "properties": {}})
     found.send("PUT", "/v1/rules/night-yard", {"kind": "enter", "fences": {"ids": ["yard"]}})
+    pickup, delivery = {"lat": 37.78, "lon": -122.41}, {"lat": 37.8, "lon": -122.27}
+    found.send("PUT", "/v1/loads/o-1001", {"pickup": pickup, "delivery": delivery})
+    stops = [{"id": f"o-1001-{kind[0]}", "kind": kind, "load": "o-1001"} for kind in ("pickup", "delivery")]
+    found.send("PUT", "/v1/routes/monday-7", {"vehicle": VEHICLE, "status": "active", "stops": stops})
+    found.send("PUT", f"/v1/vehicles/{VEHICLE}/profile", {})
     found.send("PUT", "/v1/webhooks/erp", {"url": "https://erp.invalid/", "paused": True})
 
 

@@ -45,6 +45,7 @@ from haulcast.hub_counters import HubCounters
 from haulcast.hub_http import HubHttp
 from haulcast.hub_kernels import warm_up
 from haulcast.hub_redo import redo_stored
+from haulcast.hub_routes import hub_routes
 from haulcast.live_map.fan_out import FanOut
 from haulcast.live_map.live_session import LiveSession
 from haulcast.live_map.playbacks import Playbacks
@@ -184,6 +185,9 @@ class Hub:
         )
         self._fence_edits = await stack.enter_async_context(
             fence_edits(PostgresFenceStore(database), self._catalogue)
+        )
+        self._routes = await stack.enter_async_context(
+            hub_routes(database, self._fence_edits, self.settings.history_days)
         )
 
     async def _restore(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
@@ -373,7 +377,7 @@ class Hub:
             settings=self.settings, database=database, gate=self._gate, counters=self._counters, last=self._state.last,
             catalogue=self._catalogue, fence_edits=self._fence_edits, rule_edits=self._rule_edits, vehicle_edits=self._vehicle_edits,
             history_store=self._history_store, limits=self._limits, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
-            position_of=self._position_of, forget=self._forget,
+            position_of=self._position_of, forget=self._forget, routes=self._routes,
         ).application()  # fmt: skip
         async with http_server.serving(application, listening, self.settings, self._gate.crowd()):
             yield

@@ -20,6 +20,7 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import FenceEdits
 from haulcast.history.history_store import HistoryStore
 from haulcast.hub_counters import HubCounters
+from haulcast.hub_routes import HubRoutes
 from haulcast.live_map import page_files
 from haulcast.metrics import metrics_api
 from haulcast.openapi import openapi_api
@@ -55,6 +56,7 @@ class HubHttp:
     checks: dict[str, status_api.Check]
     position_of: Callable[[str, str], dict[str, Any] | None]
     forget: Callable[[str, str], None]
+    routes: HubRoutes
 
     def application(self) -> ASGIApp:
         """The application of all ports, behind the gate's guard."""
@@ -97,6 +99,7 @@ class HubHttp:
             clock.epoch_ms,
             self.limits,
         )
+        yield from self.routes.routes(verify)
         yield from fence_api.routes(self.fence_edits, verify)
         yield from rule_api.routes(self.rule_edits, verify, self.catalogue.find_tags)
         yield from vehicle_api.routes(self.vehicle_edits, verify, self.position_of, self.forget)

@@ -138,3 +138,12 @@ async def test_imports_at_once_do_not_block_each_other(store) -> None:
     records = await store.page("acme", "", 1000)
     assert len(records) == 300
     assert len({record.name for record in records}) == 1
+
+
+async def test_many_are_deleted_at_once(store) -> None:
+    """Those that are there, of this fleet only; the others are as they were."""
+    await store.put_all("acme", [replace(DRAFT, fence_id=one) for one in "abc"])
+    await store.create("globex", replace(DRAFT, fence_id="a"))
+    await store.delete_all("acme", {"a", "c", "none"})
+    assert [one.fence_id for one in await store.page("acme", "", 9)] == ["b"]
+    assert len(await store.page("globex", "", 9)) == 1

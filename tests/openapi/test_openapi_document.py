@@ -108,7 +108,7 @@ def test_every_operation_says_the_same_things() -> None:
             if operation["security"]:
                 assert {"401", "403"} <= _answers_of(operation), place
             if "token" in {name for one in operation["security"] for name in one}:
-                assert set(operation["x-roles"]) <= {"viewer", "dispatcher", "admin"}, place
+                assert set(operation["x-roles"]) <= {"device", "viewer", "dispatcher", "admin"}, place
             if "requestBody" in operation:
                 assert {"400", "408", "413"} <= _answers_of(operation), place
             if "{" in path:

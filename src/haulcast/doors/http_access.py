@@ -16,10 +16,11 @@ WRITERS: Final = frozenset({"dispatcher", "admin"})
 ADMINS: Final = frozenset({"admin"})
 
 
-def admitted(request: Request, verify: Verify, roles: frozenset[str]) -> Claims:
+def admitted(request: Request, verify: Verify, roles: frozenset[str], *, shared: bool = False) -> Claims:
     """The claims of the request's bearer token, when its role is among `roles`.
 
-    They are left in `request.state.claims`, where the guard finds who made a change.
+    They are left in `request.state.claims`, where the guard finds who made a change. With `shared` the token of a shared view is let
+    in too, and the caller sees to it that it is shown nothing but `claims.vehicles`.
 
     Raises:
         TokenError: what `verify` says of it, or of an empty one when there is none.
@@ -31,6 +32,6 @@ def admitted(request: Request, verify: Verify, roles: frozenset[str]) -> Claims:
     if claims.role not in roles:
         allowed = ", ".join(sorted(roles))
         raise ForbiddenError("wrong_role", f"role {claims.role} may not do this; allowed are {allowed}")
-    if claims.vehicles is not None:
+    if claims.vehicles is not None and not shared:
         raise ForbiddenError("shared_view", "the token of a shared view opens the live socket only")
     return claims

@@ -243,6 +243,10 @@ class FenceCatalogue:
         """The tags of a fence, also for some time after its removal."""
         return self._by_handle.get(handle, _FORGOTTEN).tags
 
+    def has(self, fleet: str, fence_id: str) -> bool:
+        """Whether there is a fence of this id."""
+        return (fleet, fence_id) in self._fences
+
     def find_tags(self, fleet: str, fence_id: str) -> tuple[str, ...]:
         """The tags of a fence by its id; none of one that is not there."""
         known = self._fences.get((fleet, fence_id))

@@ -4,7 +4,7 @@ The order is `haulcast.database.write_order`'s: the catalogue sees a fleet's cha
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from geo.fence_area import Area
@@ -63,6 +63,14 @@ class FenceEdits:
         async with self._order.of(fleet):
             await self.store.delete(fleet, fence_id, expected)
             self.catalogue.remove(fleet, fence_id)
+        await self._in_force(fleet)
+
+    async def delete_all(self, fleet: str, fence_ids: Collection[str]) -> None:
+        """Many removed at once, in force together. See `FenceStore.delete_all`."""
+        async with self._order.of(fleet):
+            await self.store.delete_all(fleet, fence_ids)
+            for fence_id in fence_ids:
+                self.catalogue.remove(fleet, fence_id)
         await self._in_force(fleet)
 
     async def read_all(self) -> None:

@@ -1,6 +1,6 @@
 """The contract of a fence store: what is kept of a fence, and what a store promises."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -104,3 +104,6 @@ class FenceStore(Protocol):
             NotFoundError: there is none.
             PreconditionError: it has another edition.
         """
+
+    async def delete_all(self, fleet: str, fence_ids: Collection[str]) -> None:
+        """Remove those of these that are there."""

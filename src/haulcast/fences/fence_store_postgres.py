@@ -1,7 +1,7 @@
 """Fences in PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -110,6 +110,12 @@ class PostgresFenceStore:
             if expected not in {"*", found.edition}:
                 raise other_edition(f"fence {fence_id!r}", found.edition)
             await connection.execute("DELETE FROM fences WHERE fleet = $1 AND fence_id = $2", fleet, fence_id)
+
+    async def delete_all(self, fleet: str, fence_ids: Collection[str]) -> None:
+        """See `FenceStore`."""
+        query = "DELETE FROM fences WHERE fleet = $1 AND fence_id = ANY ($2::text[])"
+        async with self._database.connection() as connection:
+            await connection.execute(query, fleet, list(fence_ids))
 
 
 async def _find(connection: Any, fleet: str, fence_id: str, *, lock: bool = False) -> FenceRecord | None:

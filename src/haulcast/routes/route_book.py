@@ -57,6 +57,14 @@ class RouteBook:
         """What is known of a vehicle."""
         return self._profiles.get((fleet, vehicle), PLAIN)
 
+    def profiled(self, fleet: str) -> list[str]:
+        """The fleet's vehicles that have a profile."""
+        return [vehicle for whose, vehicle in self._profiles if whose == fleet]
+
+    def sizes(self, fleet: str) -> tuple[int, int]:
+        """How many loads and routes of the fleet it holds."""
+        return len(self._loads.get(fleet, {})), len(self._routes.get(fleet, {}))
+
     def put_load(self, load: Load) -> None:
         """Take a load as it is now."""
         self.version += 1
