@@ -113,11 +113,29 @@ class TravelTimes:
             speed *= self._deviation(current)[:, None] ** (0.5 ** (lead_s / half_life_s))
         return (0.5 * self.circuity / speed).astype(np.float32)
 
-    def matrix(self, lat_deg: Floats, lon_deg: Floats, departs_s: float) -> TravelMatrix:
-        """By the learned speeds alone."""
+    def matrix(
+        self,
+        lat_deg: Floats,
+        lon_deg: Floats,
+        departs_s: float | Floats,
+        paces: NDArray[np.float32] | None = None,
+    ) -> TravelMatrix:
+        """Between all pairs of n places.
+
+        Args:
+            lat_deg: float64[n].
+            lon_deg: float64[n].
+            departs_s: Unix seconds, of all places or float64[n], of each. With the moments at which a plan leaves its stops, the matrix is right for that plan
+                and nearly so for those like it; so a search that knows no hours finds plans that do, in a few rounds.
+            paces: as of `paces()`; None: the learned speeds alone.
+        """
         points, rows = sphere_points(lat_deg, lon_deg), self.rows_of(lat_deg, lon_deg)
         time_s, way_m = np.empty((len(points),) * 2), np.empty((len(points),) * 2)
-        kernel.travel_matrix(self.paces(), points, rows, departs_s, time_s, way_m)
+        leaves_s = np.array(
+            np.broadcast_to(np.asarray(departs_s, np.float64), len(points))
+        )  # a view would be a new type to the kernel
+        table = self.paces() if paces is None else paces
+        kernel.travel_matrix(table, points, rows, leaves_s, time_s, way_m)
         return TravelMatrix(time_s, way_m * self.circuity)
 
     def _deviation(self, current: DrivenLegs) -> Floats:
@@ -188,9 +206,9 @@ def learned_travel_times(
     cells = np.unique(np.concatenate([np.empty(0, np.int64), *_known_cells(legs.cell, limits)]))
     parent = np.zeros(len(cells) + 1, np.int32)
     finer = (cells >> 52) & 15
-    for i in np.argsort(finer, kind="stable"):
-        if finer[i] > limits.coarsest:
-            parent[i + 1] = _exact_rows(cells, _ancestors(cells[i : i + 1], int(finer[i]) - 1))[0]
+    for resolution in range(limits.coarsest + 1, limits.resolution + 1):
+        here = np.flatnonzero(finer == resolution)
+        parent[here + 1] = _exact_rows(cells, _ancestors(cells[here], resolution - 1))
     speed = np.empty((len(cells) + 1, WEEK_HOURS))
     overall = float(np.median(legs.speed_mps)) if len(legs.cell) >= limits.least_legs else limits.default_mps
     speed[0] = overall
@@ -216,9 +234,10 @@ def _set_hours(speed: Floats, rows: NDArray[np.int64], legs: DrivenLegs, least: 
 
 def _medians(key: NDArray[np.int64], value: Floats) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
     """Each distinct key, the (lower) median of its values, and how many they are."""
-    order = np.lexsort((value, key))
-    keys, first, count = np.unique(key[order], return_index=True, return_counts=True)
-    return keys, value[order][first + (count - 1) // 2], count
+    n = len(key)
+    keys, median, count = np.empty(n, np.int64), np.empty(n), np.empty(n, np.int64)
+    found = kernel.medians(key, value, keys, median, count)
+    return keys[:found], median[:found], count[:found]
 
 
 def _ancestors(cell: NDArray[np.int64], resolution: int) -> NDArray[np.int64]:

@@ -114,17 +114,18 @@ def travel_matrix(
     paces: Paces,
     points: NDArray[np.float64],
     rows: NDArray[np.int32],
-    departure_s: float,
+    departure_s: NDArray[np.float64],
     time_s: NDArray[np.float64],
     way_m: NDArray[np.float64],
 ) -> None:
-    """Fills `time_s` and `way_m`, float64[n, n], from each of `points` float64[n, 3] to each; straight metres."""
+    """Fills `time_s` and `way_m`, float64[n, n], from each of `points` float64[n, 3], left at `departure_s` float64[n], to each; straight metres."""
     for a in range(len(points)):
         for b in range(len(points)):
             way_m[a, b] = straight_m(
                 points[a, 0], points[a, 1], points[a, 2], points[b, 0], points[b, 1], points[b, 2]
             )
-            time_s[a, b] = arrives_s(paces, rows[a], rows[b], way_m[a, b], departure_s) - departure_s
+            arrival_s = arrives_s(paces, rows[a], rows[b], way_m[a, b], departure_s[a])
+            time_s[a, b] = arrival_s - departure_s[a]
 
 
 @njit(cache=True, nogil=True)
@@ -143,3 +144,30 @@ def travels(
             result_s[i] = leaves_s(paces, begin[i], end[i], way_m[i], departure_s[i])
         else:
             result_s[i] = arrives_s(paces, begin[i], end[i], way_m[i], departure_s[i])
+
+
+@njit(cache=True, nogil=True)
+def medians(
+    key: NDArray[np.int64],
+    value: NDArray[np.float64],
+    keys: NDArray[np.int64],
+    median: NDArray[np.float64],
+    count: NDArray[np.int64],
+) -> int:
+    """How many distinct keys there are among n; fills `keys` in ascending order, the lower `median` of each one's values and their `count`, each of length n.
+
+    A million values take most of a second: as numpy calls they would keep the GIL for parts of it that others notice.
+    """
+    order = np.argsort(key, kind="mergesort")
+    found, begin = 0, 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or key[order[end]] != key[order[begin]]:
+            part = np.sort(value[order[begin:end]])
+            keys[found], median[found], count[found] = (
+                key[order[begin]],
+                part[(end - begin - 1) // 2],
+                end - begin,
+            )
+            found += 1
+            begin = end
+    return found

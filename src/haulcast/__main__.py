@@ -17,6 +17,7 @@ COMMANDS = {
     "simulate": "send a simulated fleet to a hub",
     "watch": "watch a fleet in the terminal",
     "playback": "watch a fleet's past in the terminal",
+    "travel": "learn travel times from the history",
 }
 
 

@@ -61,6 +61,7 @@ from haulcast.settings import Settings
 from haulcast.tracking.event_documents import EventDocuments
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState, StepResult
+from haulcast.travel.open_travel import open_travel
 from haulcast.vehicles.vehicle_edits import vehicle_edits
 from haulcast.vehicles.vehicle_registry import VehicleRegistry, vehicle_registry
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
@@ -123,7 +124,7 @@ class Hub:
                 loop=self._loop, state=self._state, inbox=self._inbox, rows=self._rows, sessions=self._sessions,
                 catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out, history=self._history,
                 checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions, webhooks=self._webhooks,
-                playbacks=self._playbacks,
+                playbacks=self._playbacks, travel=self._travel,
             )  # fmt: skip
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
@@ -207,6 +208,8 @@ class Hub:
                 database, self._limits, self._state, self._rows, self._catalogue, self._rule_book, self._checkpoints
             )  # fmt: skip
         await stack.enter_async_context(saving(self._checkpoints))
+        travel = open_travel(self.settings, database, self._history_store, self._rows)
+        self._travel = await stack.enter_async_context(travel)
 
     async def _history_writer(
         self, database: Database, stack: contextlib.AsyncExitStack
@@ -270,7 +273,7 @@ class Hub:
             tick_ms=self.settings.tick_ms, step_fixes=self.settings.step_fixes,
             decode=self._decode, fence_set=lambda: self._catalogue.current, rule_set=lambda: self._rule_book.current,
             listeners=[
-                self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step, self._submissions.on_step,
+                self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step, self._submissions.on_step, self._travel.on_step,
             ],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
             on_failed=self._history.lose if self._history else lambda _batch: None,

@@ -18,6 +18,7 @@
         ├── KeysError               (ConnectionError) 503  a token of a key that is still to be fetched
         ├── OverloadError                         503  more than it can take now, or too slow an answer
         ├── StoreError              (ConnectionError) 503  a store that cannot be reached
+        ├── RoadEngineError         (ConnectionError) 503  a road engine that gives no answer
         └── RefusedFixesError       (ValueError)       fixes that a store can never take
 
 Each has a stable `code` for machines, a `reason` for people, and the `field` when one is to blame. Devices hear
@@ -138,6 +139,12 @@ class OverloadError(HubError):
 
 class StoreError(HubError, ConnectionError):
     """A store that cannot be reached or does not answer."""
+
+    http_status = 503
+
+
+class RoadEngineError(HubError, ConnectionError):
+    """A road engine that cannot be reached, is busy, or says no; learned travel times take its place."""
 
     http_status = 503
 

@@ -25,6 +25,7 @@ from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.rules.rule_book import RuleBook
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState
+from haulcast.travel.travel_book import TravelBook
 from haulcast.webhooks.sending import WebhookSending
 
 SUMMED = ("ticks", "fixes", "accepted", "late", "refused", "fence_events", "bad_frames")
@@ -51,6 +52,7 @@ class HubCounters:
     history: HistoryWriter | None
     webhooks: WebhookSending
     playbacks: Playbacks | None
+    travel: TravelBook
     sockets: list[OpenSockets] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
@@ -83,6 +85,7 @@ class HubCounters:
             "database": self.database.counters,
             "history": self.history.counters if self.history else None,
             "webhooks": self.webhooks.counters,
+            "travel": self.travel.counters,
             "playbacks": None if self.playbacks is None else self.playbacks.counters,
         }
 

@@ -1,6 +1,7 @@
 """Every kernel that a hub calls, compiled or loaded before it says that it is ready."""
 
 from geo import (
+    driven_legs,
     fence_match,
     fence_passes,
     fence_transitions,
@@ -8,6 +9,7 @@ from geo import (
     late_fixes,
     proximity,
     track_filter,
+    travel_time,
 )
 from haulcast.live_map import fan_out
 from haulcast.reports import report_api
@@ -20,6 +22,8 @@ _MODULES = (
     late_fixes,
     fence_passes,
     proximity,
+    travel_time,
+    driven_legs,
     fan_out,
     report_api,
 )

@@ -5,7 +5,6 @@ same names for copying. An unknown name, a wrong type or a value out of range st
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,13 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from haulcast.errors import SettingError
+from haulcast.setting_checks import check_influx, check_metrics_token, check_road_engine, check_secrets
 
 PREFIX = "HAULCAST_"
 SECRETS = frozenset({"token_secret", "token_secret_old", "metrics_token", "database_url", "influx_token"})
 """Their values stand in no error and no log."""
-INFLUX_URL = re.compile("https?://[^/?#@\\\\\\s]+(/[^?#@\\\\\\s]*)?")
-INFLUX_TOKEN = re.compile("[!-~]*")
-METRICS_TOKEN = re.compile("[!-~]{16,}")
 NOT_SETTINGS = frozenset({"HAULCAST_TOKEN"})
 """Names of the command line's clients, which may stand in the same environment."""
 
@@ -222,6 +219,31 @@ class Settings:
         most=86_400,
     )
 
+    travel_days: int = _setting(
+        28,
+        "days of history that travel times are learned from, once a day; 0: they are not",
+        least=0,
+        most=3660,
+    )
+    road_engine: Literal["off", "valhalla", "osrm"] = _setting(
+        "off", "knows the roads for plans; off: learned travel times alone"
+    )
+    road_engine_url: str = _setting(
+        "",
+        "http(s)://host:port of the road engine; for valhalla also a file valhalla.json, for pyvalhalla in process",
+    )
+    road_engine_profile: str = _setting("", "Valhalla's costing or OSRM's profile; empty: truck and driving")
+    road_engine_time_zone: str = _setting(
+        "",
+        "time zone of the roads, like Europe/Rome, in which Valhalla is told departures; empty: it is not told",
+    )
+    road_engine_timeout_s: float = _setting(
+        10.0,
+        "a matrix that takes the road engine longer is made of learned travel times",
+        least=0.1,
+        most=600,
+    )
+
     map_style_url: str = _setting(
         "",
         "a MapLibre style instead of the page's own basemap, http(s)://...; empty: the own one, which needs no internet",
@@ -341,26 +363,9 @@ def listed(text: str) -> tuple[str, ...]:
 
 
 def _check_together(settings: Settings) -> None:
-    secret_bytes = len(settings.token_secret.encode())
-    if settings.token_secret and secret_bytes < 32:
-        raise SettingError(
-            "bad_setting",
-            f"setting token_secret has {secret_bytes} bytes; allowed are 32 or more",
-            field="token_secret",
-        )
-    for old in listed(settings.token_secret_old):
-        if len(old.encode()) < 32:
-            raise SettingError(
-                "bad_setting",
-                f"setting token_secret_old has a secret of {len(old.encode())} bytes; allowed are 32 or more",
-                field="token_secret_old",
-            )
-    if settings.metrics_token and not METRICS_TOKEN.fullmatch(settings.metrics_token):
-        raise SettingError(
-            "bad_setting",
-            "setting metrics_token is no token; allowed are 16 or more printable ASCII characters without spaces",
-            field="metrics_token",
-        )
+    is_production = settings.environment == "production"
+    check_secrets(settings.token_secret, listed(settings.token_secret_old), is_production=is_production)
+    check_metrics_token(settings.metrics_token)
     if (
         settings.device_burst < settings.frame_fixes
     ):  # nobody could ever send such a frame, however long he waits
@@ -370,31 +375,9 @@ def _check_together(settings: Settings) -> None:
             field="device_burst",
         )
     if settings.history == "influxdb":
-        _check_influx(settings)
-    if settings.environment == "production" and not settings.token_secret:
-        raise SettingError(
-            "bad_setting",
-            "setting token_secret is empty; in production it is required: 32 bytes or more, for example from `openssl rand -hex 32`",
-            field="token_secret",
-        )
-
-
-def _check_influx(settings: Settings) -> None:
-    if not INFLUX_URL.fullmatch(settings.influx_url):  # it is not shown: it may hold a password
-        raise SettingError(
-            "bad_setting",
-            "setting influx_url is no URL; with history = influxdb allowed is http(s)://host:port, without user and password",
-            field="influx_url",
-        )
-    if not settings.influx_bucket.partition("/")[0]:
-        raise SettingError(
-            "bad_setting",
-            "setting influx_bucket is empty; with history = influxdb it names the bucket or the database",
-            field="influx_bucket",
-        )
-    if settings.influx_api == "v2" and not INFLUX_TOKEN.fullmatch(settings.influx_token):
-        raise SettingError(
-            "bad_setting",
-            "setting influx_token is no token; allowed are printable ASCII characters without spaces",
-            field="influx_token",
-        )
+        check_influx(settings.influx_url, settings.influx_bucket, settings.influx_api, settings.influx_token)
+    if settings.road_engine != "off":
+        check_road_engine(
+            settings.road_engine, settings.road_engine_url,
+            settings.road_engine_profile, settings.road_engine_time_zone,
+        )  # fmt: skip

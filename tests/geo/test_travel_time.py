@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from benchmarks.insertion_cases import Stop, drive
 from geo.cells import cells_of
-from geo.kernels.travel_time import travels
+from geo.kernels.travel_time import medians, travels
 from geo.travel_time import (
     DrivenLegs,
     TravelLimits,
@@ -127,6 +127,37 @@ def test_current_speeds_fade():
     assert ratio[jam, ahead[24]] == pytest.approx(1, abs=0.01)
     assert ratio[free] == pytest.approx(1, abs=0.05)
     assert np.array_equal(travel.paces(DrivenLegs(*(c[:0] for c in current)), NOW_S), travel.paces())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-3, 5), st.sampled_from([1.0, 2.0, 2.5, 9.0, 40.0])), max_size=60),
+)
+def test_medians_are_the_lower_ones_of_each_key(pairs):
+    """As sorting each key's values says; of nothing there are none."""
+    key, value = np.array([k for k, _ in pairs], np.int64), np.array([v for _, v in pairs], float)
+    keys, median, count = np.empty(len(key), np.int64), np.empty(len(key)), np.empty(len(key), np.int64)
+    found = medians(key, value, keys, median, count)
+    expected = {k: sorted(v for other, v in pairs if other == k) for k in sorted(set(key.tolist()))}
+    assert keys[:found].tolist() == list(expected)
+    assert count[:found].tolist() == [len(values) for values in expected.values()]
+    assert median[:found].tolist() == [values[(len(values) - 1) // 2] for values in expected.values()]
+
+
+def test_a_matrix_may_leave_each_place_at_its_own_time():
+    """Row by row it is the matrix of that departure; paces given count instead of those learned."""
+    rng = np.random.default_rng(4)
+    hours = np.repeat(np.arange(168), 30)
+    travel = learned_travel_times(_legs(rng, 45.0, 9.0, hours, np.where(hours % 24 == 8, 5.0, 20.0)))
+    lat, lon = rng.uniform(44.9, 45.1, 5), rng.uniform(8.9, 9.1, 5)
+    leaves_s = NOW_S + rng.uniform(0, 86_400, 5)
+    found = travel.matrix(lat, lon, leaves_s)
+    for i, departs_s in enumerate(leaves_s):
+        alone = travel.matrix(lat, lon, departs_s)
+        assert np.array_equal(found.time_s[i], alone.time_s[i])
+        assert np.array_equal(found.distance_m, alone.distance_m)
+    slower = travel.matrix(lat, lon, leaves_s, np.full_like(travel.paces(), 1.0))
+    assert slower.time_s == pytest.approx(found.distance_m / travel.circuity * 2.0, rel=1e-5)
 
 
 def test_legs_are_of_driving_vehicles_only():

@@ -29,6 +29,9 @@ WHOLE = {
     "checkpoints": {"saved": 1, "waiting": 2, "events_stored": 3, "events_waiting": 4, "events_dropped": 5},
     "database": {"connections": {"used": 1, "idle": 2}, "most": 10},
     "webhooks": {"known": 2, "sending": 1, "delivered": 9, "failed": 1, "dead": 0, "gone": 0, "backlog": 4},
+    "travel": {
+        "fleets": 1, "legs": 2, "matrices": {"learned": 3, "engine": 4}, "engine_failures": 5, "engine_away": True,
+    },
     "history": {
         "stored": 7, "repeated": 1, "unstorable": 0, "dropped": 0, "resends": 0, "errors": 2, "buffered": 5,
         "buffered_bytes": 400, "store_lag_ms": 1_250, "store_away": True,

@@ -105,6 +105,11 @@ ROWS: Final = (
     Row("webhooks.dead", COUNTER, "haulcast_webhook_dead_letters", "Deliveries that were given up."),
     Row("webhooks.gone", COUNTER, "haulcast_webhooks_gone", "Webhooks that were paused because their receiver is gone."),
     Row("webhooks.backlog", GAUGE, "haulcast_webhook_backlog", "Deliveries still to be made, counted some seconds ago."),
+    Row("travel.fleets", GAUGE, "haulcast_travel_fleets", "Fleets whose travel times were learned."),
+    Row("travel.legs", COUNTER, "haulcast_travel_legs", "Legs taken as current traffic, of fleets that somebody asks for."),
+    Row("travel.matrices", COUNTER, "haulcast_travel_matrices", "Travel matrices given, by what they were made of.", label="source"),
+    Row("travel.engine_failures", COUNTER, "haulcast_road_engine_failures", "Matrices that the road engine did not give."),
+    Row("travel.engine_away", GAUGE, "haulcast_road_engine_away", "1 if the road engine's last answer was none."),
     # the history; absent while nothing is stored
     Row("history.stored", COUNTER, "haulcast_fixes_stored", "Fixes stored."),
     Row("history.repeated", COUNTER, "haulcast_fixes_repeated", "Fixes that were stored before already."),
