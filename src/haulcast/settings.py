@@ -162,10 +162,7 @@ class Settings:
     )
     connections: int = _setting(100_000, "most open connections of each port", least=1, most=10_000_000)
     connections_per_address: int = _setting(
-        20_000,
-        "most of them from one address (IPv6: one /64); many phones share one",
-        least=1,
-        most=10_000_000,
+        20_000, "most of them from one address (IPv6: a /64); many phones share one", least=1, most=10_000_000
     )
     address_rate_per_s: float = _setting(
         500.0, "handshakes and requests an address may make for long", least=0.1, most=1e6
@@ -245,11 +242,14 @@ class Settings:
     )
 
     map_style_url: str = _setting(
-        "",
-        "a MapLibre style instead of the page's own basemap, http(s)://...; empty: the own one, which needs no internet",
+        "", "a MapLibre style instead of the page's own basemap, http(s)://...; empty: the own one"
     )
     map_origins: str = _setting(
         "", "where that style's tiles, fonts and images come from besides its own host, separated by commas"
+    )
+    map_tiles: str = _setting(
+        "",
+        "on the own basemap: a PMTiles archive, http(s)://... or a file, or images at http(s)://.../{z}/{x}/{y}",
     )
 
     cluster_below_zoom: float = _setting(7.0, "below it a view gets H3 aggregates", least=0, most=24)

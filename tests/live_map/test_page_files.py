@@ -72,6 +72,50 @@ def test_an_address_that_is_none_stops_the_start(url) -> None:
         routes(Settings(map_style_url=url))
 
 
+def _archive(folder: Path, content: bytes = b"PMTiles\x03" + bytes(range(200))) -> Path:
+    file = folder / "bay & area.pmtiles"
+    file.write_bytes(content)
+    return file
+
+
+def test_an_archive_of_tiles_is_served_in_ranges(tmp_path) -> None:
+    """The page is told its name, not its path; a range is 206, what is beyond the end is 416, no other method is taken."""
+    file = _archive(tmp_path)
+    client = _client(map_tiles=str(file))
+    page = client.get("/")
+    assert '<meta name="map-tiles" content="map.pmtiles">' in page.text
+    assert str(tmp_path) not in page.text
+    assert page.headers["content-security-policy"] == _client().get("/").headers["content-security-policy"]
+    whole = client.get("/map.pmtiles")
+    assert (whole.status_code, whole.content) == (200, file.read_bytes())
+    part = client.get("/map.pmtiles", headers={"Range": "bytes=5-9"})
+    assert (part.status_code, part.content) == (206, file.read_bytes()[5:10])
+    assert part.headers["etag"] == whole.headers["etag"]
+    assert client.get("/map.pmtiles", headers={"Range": "bytes=9999-10000"}).status_code == 416
+    assert client.post("/map.pmtiles").status_code == 405
+    file.unlink()
+    assert client.get("/map.pmtiles").status_code == 404
+
+
+def test_tiles_from_elsewhere_widen_the_policy_by_their_host(tmp_path) -> None:
+    """An archive or images at an address are the page's business; no file is served then, as by default."""
+    client = _client(map_tiles="https://tiles.example/{z}/{x}/{y}.png")
+    assert '<meta name="map-tiles" content="https://tiles.example/{z}/{x}/{y}.png">' in client.get("/").text
+    assert "connect-src 'self' https://tiles.example;" in client.get("/").headers["content-security-policy"]
+    assert [one.get("/map.pmtiles").status_code for one in (client, _client())] == [404, 404]
+    with pytest.raises(SettingError, match="map_tiles"):
+        routes(Settings(map_tiles="ftp://tiles.example/x.pmtiles"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PMTiles\x02 of long ago", b"SQLite format 3"])
+def test_what_is_no_archive_stops_the_start(tmp_path, content) -> None:
+    """And so does a file that is not there."""
+    with pytest.raises(SettingError, match="map_tiles"):
+        routes(Settings(map_tiles=str(_archive(tmp_path, content))))
+    with pytest.raises(SettingError, match="No such file"):
+        routes(Settings(map_tiles=str(tmp_path / "none.pmtiles")))
+
+
 @pytest.mark.parametrize("path", OWN_MODULES, ids=lambda path: path.name)
 def test_a_module_is_short_and_makes_no_markup_of_text(path: Path) -> None:
     """What users write becomes text nodes; nothing is evaluated."""

@@ -128,6 +128,37 @@ async def test_a_fence_gets_a_rule_is_renamed_and_deleted(fleet, browser) -> Non
         assert window.wrong == []
 
 
+async def test_rules_of_others_are_seen_live(fleet, browser) -> None:
+    """Who has the fence open sees a rule come, change and go, and keeps the focus and what was typed into the form."""
+    await fleet.send("PUT", "v1/fences/port", circle(*OAKLAND, 500, "Port"))
+    rule = {"name": "Slow", "kind": "overspeed", "fences": {"ids": ["port"]}, "limit_mps": 10}
+    await fleet.send("PUT", "v1/rules/slow", rule)
+    async with browser.window(fleet.link("dispatcher")) as window:
+        page = window.page
+        await page.click("#tab-fences")
+        await page.click("#fences .rows button.row")
+        rows = page.locator("#rules .rows li")
+        await expect(rows).to_contain_text(["Is faster than 36 km/h"])
+        await page.click("#rules summary")
+        await page.select_option("#rules select", "dwell")
+        await page.fill("#rules input[type=number]:visible", "77")
+        await page.focus("#rules .rows input")
+        await fleet.send(
+            "PUT", "v1/rules/away", {"name": "Gone", "kind": "exit", "fences": {"ids": ["port"]}}
+        )
+        await expect(rows).to_have_count(2)
+        await expect(page.locator("#rules .rows input[aria-label^=Slow]")).to_be_focused()
+        await fleet.send("PUT", "v1/rules/slow", rule | {"limit_mps": 5})
+        await expect(page.locator("#rules .rows")).to_contain_text("Is faster than 18 km/h")
+        await fleet.send("DELETE", "v1/rules/slow")
+        await fleet.send("DELETE", "v1/rules/away")
+        await expect(rows).to_have_text(["Every enter and exit is told without any rule."])
+        await fleet.send("PUT", "v1/rules/slow", rule)
+        await expect(rows).to_contain_text(["Is faster than 36 km/h"])
+        await expect(page.locator("#rules input[type=number]:visible")).to_have_value("77")
+        assert window.wrong == []
+
+
 async def test_an_edit_undoes_nobody_elses(fleet, browser) -> None:
     """Who saves a form that is older than another's edit is told so, and nothing is lost."""
     await fleet.send("PUT", "v1/fences/port", circle(*OAKLAND, 500, "Port"))

@@ -22,7 +22,9 @@ VIEWS = {
     "dark": (WIDE, "dark", {"lon": -122.2, "lat": 37.7, "zoom": 9.4}),
     "phone": (PHONE, "light", {"lon": -122.3, "lat": 37.79, "zoom": 10.5}),
     "low-zoom": (DESK, "light", {"lon": -119, "lat": 38, "zoom": 4.5}),
+    "playback": (WIDE, "dark", {"lon": -122.3, "lat": 37.79, "zoom": 10.6}),
 }
+SECONDS_BACK = 15  # of the playback: the fleet has driven for so long by then
 
 
 @pytest.fixture
@@ -59,6 +61,12 @@ async def test_the_page_is_worth_looking_at(driving, browser, tmp_path) -> None:
                 await page.wait_for_timeout(800)  # the map goes there
                 await page.evaluate("document.activeElement.blur()")
                 await page.keyboard.press("-")
+            if name == "playback":
+                await page.click("#play-back")
+                await expect(page.locator("#state")).to_have_text("playback")
+                await page.select_option("#playback select >> nth=1", "1")
+                await page.locator("#playback input").fill(str(1000 - SECONDS_BACK / 3.6))
+                await expect(page.locator("#vehicles .rows li").nth(20)).to_be_visible()
             await page.wait_for_timeout(4000)  # the map draws, the trail grows
             picture = await page.screenshot(path=folder / f"page-{name}.png")
             assert len(picture) > LEAST_BYTES

@@ -1,5 +1,7 @@
 """Watching: vehicles appear and move, the list and the panel say so, and nothing goes wrong or elsewhere."""
 
+import contextlib
+
 import pytest
 from page_fleet import OAKLAND, circle
 from page_window import PATIENCE_MS, PHONE
@@ -64,7 +66,7 @@ async def test_states_are_told_apart_counted_and_filtered(fleet, browser) -> Non
         async with browser.window(fleet.link()) as window:
             page, rows = window.page, window.page.locator("#vehicles .rows li")
             await expect(rows).to_have_count(3)
-            await expect(page.locator("#states")).to_have_text(
+            await expect(page.locator("#states")).to_contain_text(
                 "1 moving moving1 idle idle0 stopped stopped1 silent silent"
             )
             await expect(rows.nth(2)).to_contain_text("silent 10 min")
@@ -95,6 +97,37 @@ async def test_a_search_finds_what_is_not_in_view(fleet, browser) -> None:
             await page.fill("#search", "")
             await page.select_option("#vehicles select", "north")
             await expect(rows).to_have_count(1)
+            assert window.wrong == []
+
+
+async def test_a_long_list_is_read_to_its_end(fleet, browser) -> None:
+    """Two hundred at first, in the order of their ids; the keyboard asks for more and goes on reading there; a filter begins anew."""
+    async with contextlib.AsyncExitStack() as stack:
+        trucks = [await stack.enter_async_context(fleet.device(f"t-{number}")) for number in range(1, 216)]
+        for number, truck in enumerate(trucks):
+            await truck.at(37.6 + number * 1e-3, -122.2, speed_mps=10 if number < 214 else 0)
+        async with browser.window(fleet.link()) as window:
+            page, rows = window.page, window.page.locator("#vehicles .rows li")
+            note, more = page.locator("#vehicles .empty"), page.locator("#vehicles button.more")
+            await expect(page.locator("#shown")).to_have_text("215 vehicles")
+            await expect(rows).to_have_count(200)
+            await expect(note).to_have_text("200 of 215 vehicles listed.")
+            await expect(rows.nth(9)).to_contain_text("t-10")
+            await expect(rows.nth(199)).to_contain_text("t-200")
+            await expect(more).to_have_text("Show 15 more")
+            await more.focus()
+            await page.keyboard.press("Enter")
+            await expect(rows).to_have_count(215)
+            await expect(rows.nth(200).locator("button")).to_be_focused()
+            await expect(rows.nth(200)).to_contain_text("t-201")
+            await expect(rows.nth(214)).to_contain_text("t-215idle")
+            await expect(more).to_be_hidden()
+            await expect(note).to_have_text("215 of 215 vehicles listed.")
+            await page.wait_for_timeout(1500)  # it is shown anew meanwhile
+            await expect(rows.nth(200).locator("button")).to_be_focused()
+            await page.click("#states button >> nth=0")
+            await expect(rows).to_have_count(200)
+            await expect(note).to_have_text("200 of 214 vehicles listed.")
             assert window.wrong == []
 
 

@@ -33,6 +33,7 @@ TURN_MS = 10
 LEAST_TIMER_MS = 1
 
 FENCES_CHANGED = b'{"type":"fences_changed"}'
+RULES_CHANGED = b'{"type":"rules_changed"}'
 
 
 class Timer(Protocol):
@@ -134,16 +135,24 @@ class FanOut:
 
     def fences_changed(self, fleet: str) -> None:
         """The fleet's fences were edited; who shows them reads them again."""
+        self._edited(fleet, FENCES_CHANGED)
+
+    def rules_changed(self, fleet: str) -> None:
+        """The fleet's rules were edited; who shows fences shows them too, and reads them again."""
+        self._edited(fleet, RULES_CHANGED)
+
+    def _edited(self, fleet: str, notice: bytes) -> None:
         number = self._rows.fleet_number_of(fleet)
         for subscriber in self._seats:
-            if subscriber.fleet_number == number:
-                subscriber.owes_fences = subscriber.view is not None and subscriber.view.fences
-                self._tell_fences(subscriber)
+            if subscriber.fleet_number != number or subscriber.view is None or not subscriber.view.fences:
+                continue
+            if notice not in subscriber.owed_notices:
+                subscriber.owed_notices.append(notice)
+            self._tell_edits(subscriber)
 
-    def _tell_fences(self, subscriber: Subscriber) -> None:
-        if subscriber.owes_fences and subscriber.link.is_writable:
-            subscriber.owes_fences = False
-            subscriber.link.send_text(FENCES_CHANGED)
+    def _tell_edits(self, subscriber: Subscriber) -> None:
+        while subscriber.owed_notices and subscriber.link.is_writable:
+            subscriber.link.send_text(subscriber.owed_notices.pop(0))
 
     def enter(self, link: Link, claims: Claims, *, is_binary: bool) -> Subscriber:
         """A connection, which sees nothing yet."""
@@ -191,7 +200,7 @@ class FanOut:
     def writable(self, subscriber: Subscriber) -> None:
         """The link takes frames again: first the events that wait, then what is new in the view."""
         self._full_since.pop(subscriber, None)
-        self._tell_fences(subscriber)
+        self._tell_edits(subscriber)
         seat = self._seats.get(subscriber)
         if seat is not None:
             showing, slot = seat

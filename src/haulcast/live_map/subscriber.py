@@ -1,6 +1,6 @@
 """One connection of a map client, as the fan-out knows it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from haulcast.doors.socket_session import Link
 from haulcast.live_map.view import View
@@ -21,4 +21,4 @@ class Subscriber:
     offset: int | None = (
         None  # of the last event it was sent or does not want; None: it has not asked for events
     )
-    owes_fences: bool = False  # its link took no more when the fences were edited
+    owed_notices: list[bytes] = field(default_factory=list)  # of edits that came while its link took no more

@@ -29,7 +29,7 @@ class View:
     rate_hz: float
     vehicles: frozenset[str] | None  # None: all of the fleet
     events: bool
-    fences: bool = False  # whether to be told that the fleet's fences were edited
+    fences: bool = False  # whether to be told that the fleet's fences, or its rules, were edited
 
     def moved(self, move: "Move") -> "View":
         """The same elsewhere."""

@@ -4,7 +4,7 @@ The order is `haulcast.database.write_order`'s: the book sees a fleet's changes 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -22,9 +22,14 @@ _log = structlog.get_logger()
 
 
 class RuleEdits:
-    """The only writer of the book."""
+    """The only writer of the book.
+
+    Attributes:
+        on_edit: called with the fleet whose rules were edited, once steps go by them.
+    """
 
     def __init__(self, store: RuleStore, book: RuleBook) -> None:
+        self.on_edit: Callable[[str], None] = lambda _fleet: None
         self.store = store
         self.book = book
         self._order = WriteOrder(self._read, "rules")
@@ -39,7 +44,7 @@ class RuleEdits:
             self._check_room(rule)
             record = await self.store.create(rule.fleet, document_of_rule(rule))
             self.book.put(rule)
-        await self.book.settled()
+        await self._in_force(rule.fleet)
         return record
 
     async def put(self, rule: Rule, expected: str | None = None) -> tuple[RuleRecord, bool]:
@@ -56,7 +61,7 @@ class RuleEdits:
             else:
                 record, is_new = await self.store.replace(rule.fleet, document, expected), False
             self.book.put(rule)
-        await self.book.settled()
+        await self._in_force(rule.fleet)
         return record, is_new
 
     async def delete(self, fleet: str, rule_id: str, expected: str = "*") -> None:
@@ -64,7 +69,7 @@ class RuleEdits:
         async with self._order.of(fleet):
             await self.store.delete(fleet, rule_id, expected)
             self.book.remove(fleet, rule_id)
-        await self.book.settled()
+        await self._in_force(fleet)
 
     async def read_all(self) -> None:
         """Every rule of the store into the book, at the start."""
@@ -77,13 +82,17 @@ class RuleEdits:
         """Give up reading again."""
         await self._order.stop()
 
+    async def _in_force(self, fleet: str) -> None:
+        await self.book.settled()
+        self.on_edit(fleet)
+
     async def _read(self, fleet: str) -> None:
         portions = [portion async for portion in self.store.rules(fleet)]
         rules = [rule for portion in portions for rule in await asyncio.to_thread(_usable, portion)]
         for rule in rules:
             self.book.put(rule)
         self.book.keep_only(fleet, {rule.rule_id for rule in rules})
-        await self.book.settled()
+        await self._in_force(fleet)
 
     def _check_room(self, rule: Rule) -> None:
         known = self.book.of_fleet(rule.fleet)

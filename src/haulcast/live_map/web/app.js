@@ -11,6 +11,7 @@ import { tieKeys } from "./keyboard.js";
 import { LiveSocket } from "./live_socket.js";
 import { makeMap, viewOf } from "./map_view.js";
 import { colours, vehiclePalette } from "./palette.js";
+import { OffRoute } from "./off_route.js";
 import { Playback } from "./playback.js";
 import { claimsOf, forgetToken, isSameBearer, isShared, keepToken, mayWrite, takeToken } from "./session.js";
 import { SignIn } from "./sign_in.js";
@@ -31,7 +32,8 @@ const api = new HubApi(() => live?.token ?? "");
 const columns = new VehicleColumns(), registry = new VehicleRegistry();
 const filter = new VehicleFilter(columns, registry, () => refresh());
 const list = new VehicleList(columns, registry, filter, (id) => choose(id, true));
-const map = makeMap("map", document.querySelector("meta[name=map-style]").content);
+const said = (name) => document.querySelector(`meta[name=${name}]`).content;
+const map = makeMap("map", said("map-style"), said("map-tiles"));
 const layer = new VehicleLayer(columns);
 const showPanel = tieTabs(() => refresh());
 let live = null, claims = claimsOf(""), selected = null, hubAheadMs = 0, moveTimer = 0, clusters = null, epoch = "";
@@ -40,6 +42,7 @@ const feed = new EventFeed({ nameOf: (id) => registry.nameOf(id), goTo });
 const fences = new FencePanel({ map, api, mayWrite: () => mayWrite(claims), hint, closeDetail: () => choose(null), registry });
 const panel = new VehiclePanel({ map, api, columns, registry, hubNow, shownNow, play: (id) => { if (!panel.isFollowing) panel.turnFollow(); playback.start(id); }, mayRead: () => !isShared(claims), close: () => choose(null) });
 const playback = new Playback({ send: (command) => live?.send(command), hubNow, view: () => viewOf(map), changed: onPlayback, sought: () => panel.forget(), hint });
+const offRoute = new OffRoute({ api, changed: showOffRoute });
 const signIn = new SignIn(take);
 
 function hubNow() { return Date.now() + hubAheadMs; }
@@ -51,9 +54,10 @@ function onPlayback(isOn) {
   document.body.classList.toggle("is-playing", isOn);
   columns.clear();
   panel.replay(isOn);
+  columns.setOffRoute(isOn ? new Set() : offRoute.ids); // who was off route then is not known
   if (isOn) return;
   live.moved();
-  if (!isShared(claims)) fences.read(); // edits of meanwhile
+  if (!isShared(claims)) fences.readAll(); // edits of meanwhile
   refresh();
 }
 
@@ -61,12 +65,14 @@ function watch(token) {
   claims = claimsOf(token);
   live?.stop();
   columns.clear();
+  offRoute.forget();
+  columns.setOffRoute(offRoute.ids);
   say($("fleet"), isShared(claims) ? `${claims.fleet}, shared view` : claims.fleet);
   document.body.classList.toggle("is-shared", isShared(claims));
   signIn.watch(claims.expiresMs || Infinity);
   live = new LiveSocket(token, () => viewOf(map), {
     frame: takeFrame,
-    event: (event) => feed.add(event),
+    event: happened,
     gap: (why) => feed.gap(why, api),
     told,
     state: (name, detail) => connection.set(name, detail),
@@ -101,13 +107,26 @@ function told(message) {
   } else if (message.type === "playback") playback.told(message);
   else if (message.type === "error" && !playback.refused(message)) connection.set("live", `${message.code}: ${message.reason}`);
   else if (message.type === "fences_changed") fences.read();
+  else if (message.type === "rules_changed") fences.readRules();
+}
+
+function happened(event) {
+  feed.add(event);
+  offRoute.heard(event);
+  panel.route.heard(event);
+}
+
+function showOffRoute(ids) {
+  filter.offerOffRoute();
+  if (!playback.isOn) columns.setOffRoute(ids);
 }
 
 async function readFleet() {
   fences.setVisible(!isShared(claims));
   $("tab-fences").hidden = isShared(claims);
+  offRoute.start(!isShared(claims));
   if (isShared(claims)) return;
-  fences.read();
+  fences.readAll();
   feed.fill(api);
   await registry.read(api).catch(() => {}); // the list then shows ids
   list.showTags();
@@ -168,6 +187,15 @@ function paint(theme) {
   panel.paint(colours(theme));
 }
 
+/** The browser has given the map its graphics back; the map made its own layers anew, but not ours, nor what has changed meanwhile. */
+function comeBack() {
+  map.addLayer(layer);
+  for (const part of [fences, panel]) part.redraw();
+  clusters.show();
+  applyTheme();
+  $("map-away").hidden = true;
+}
+
 function pick(event) {
   if (fences.isDrawing) return;
   const { lng, lat } = event.lngLat, mostUnits = (PICK_PIXELS * 2 ** 32) / (512 * 2 ** map.getZoom());
@@ -184,8 +212,11 @@ map.on("load", () => {
   paint(currentTheme());
   onTheme(paint);
   map.on("click", pick);
+  map.on("style.load", comeBack);
+  $("map-away").hidden = true;
   live?.moved();
 });
+map.on("webglcontextlost", () => { $("map-away").hidden = false; });
 map.on("move", () => { moveTimer ||= setTimeout(() => { moveTimer = 0; if (playback.hasView) live?.moved(); }, MOVE_EVERY_MS); });
 setInterval(refresh, REFRESH_MS);
 $("theme").addEventListener("click", turnTheme);

@@ -1,6 +1,6 @@
 // The hub's own aggregates at low zoom: a circle a cell with the number of vehicles in it.
 
-import { EMPTY, FONT } from "./map_style.js";
+import { EMPTY, FONT, repaint } from "./map_style.js";
 
 export class ClusterLayer {
   /** @param {import("maplibre-gl").Map} map */
@@ -24,9 +24,9 @@ export class ClusterLayer {
   }
 
   paint(c) {
-    this.map.setPaintProperty("clusters", "circle-color", c.cluster);
-    this.map.setPaintProperty("clusters", "circle-stroke-color", c.halo);
-    this.map.setPaintProperty("cluster-counts", "text-color", c.clusterInk);
+    repaint(this.map, "clusters", "circle-color", c.cluster);
+    repaint(this.map, "clusters", "circle-stroke-color", c.halo);
+    repaint(this.map, "cluster-counts", "text-color", c.clusterInk);
   }
 
   /** @param {import("./map_frames.js").MapFrame} frame of clusters */
@@ -37,16 +37,17 @@ export class ClusterLayer {
       this.cells.set(frame.number[i], { type: "Feature", geometry, properties: { count: frame.count[i] } });
     }
     for (const cell of frame.gone) this.cells.delete(cell);
-    this.#show();
+    this.show();
   }
 
   clear() {
     if (!this.cells.size) return;
     this.cells.clear();
-    this.#show();
+    this.show();
   }
 
-  #show() {
-    this.map.getSource("clusters").setData({ type: "FeatureCollection", features: [...this.cells.values()] });
+  /** All of it, anew. */
+  show() {
+    this.map.getSource("clusters")?.setData({ type: "FeatureCollection", features: [...this.cells.values()] });
   }
 }

@@ -10,7 +10,7 @@ export class EventFeed {
   /** @param {{nameOf: (id: string) => string, goTo: (lon: number, lat: number, vehicle: string) => void}} ties */
   constructor(ties) {
     Object.assign(this, { ties, kept: [], ids: new Set(), lastId: null, kind: "", text: "", hasSound: false, isPlanned: false });
-    const kinds = Object.keys(KINDS).map((kind) => el("option", { value: kind }, kind));
+    const kinds = Object.keys(KINDS).map((kind) => el("option", { value: kind }, kind.replace("_", " ")));
     this.kinds = el("select", { "aria-label": "Only events of this kind", onchange: () => this.#choose() },
       el("option", { value: "" }, "All events"), el("option", { value: "alarm" }, "Alarms and rules"), ...kinds);
     this.search = el("input", { type: "search", placeholder: "Filter", "aria-label": "Only events with this text", oninput: () => this.#choose() });

@@ -1,6 +1,6 @@
 // Fences and the one that is being drawn, as layers of the map.
 
-import { EMPTY, FONT } from "./map_style.js";
+import { EMPTY, FONT, repaint } from "./map_style.js";
 import { labelPlace, shownFence } from "./fence_shapes.js";
 
 const AREA = ["==", ["geometry-type"], "Polygon"], LINE = ["==", ["geometry-type"], "LineString"], HANDLE = ["has", "handle"];
@@ -27,7 +27,7 @@ export class FenceLayers {
   }
 
   paint(c) {
-    const set = (layer, name, value) => this.map.setPaintProperty(layer, name, value);
+    const set = (layer, name, value) => repaint(this.map, layer, name, value);
     for (const [layer, name] of [["fence-areas", "fill-color"], ["fence-corridors", "line-color"], ["fence-edges", "line-color"], ["fence-names", "text-color"]]) set(layer, name, c.fence);
     set("fence-names", "text-halo-color", c.paper);
     for (const [layer, name] of [["draft-area", "fill-color"], ["draft-corridor", "line-color"], ["draft-edge", "line-color"], ["draft-handles", "circle-stroke-color"]]) set(layer, name, c.draft);
@@ -37,22 +37,24 @@ export class FenceLayers {
   /** @param {object[]} fences of the hub, but for the one that is being edited */
   show(fences) {
     const shown = fences.map(shownFence), names = shown.map(labelPlace); // a name that is not a point would stand in every tile
-    this.map.getSource("fences").setData({ type: "FeatureCollection", features: shown });
-    this.map.getSource("fence-labels").setData({ type: "FeatureCollection", features: names });
+    this.map.getSource("fences")?.setData({ type: "FeatureCollection", features: shown });
+    this.map.getSource("fence-labels")?.setData({ type: "FeatureCollection", features: names });
   }
 
   /** @param {string | null} id */
   mark(id) {
+    if (!this.map.getSource("fences")) return;
     this.map.removeFeatureState({ source: "fences" });
     if (id !== null) this.map.setFeatureState({ source: "fences", id }, { chosen: true });
   }
 
   showDraft(data) {
-    this.map.getSource("draft").setData(data ?? EMPTY);
+    this.map.getSource("draft")?.setData(data ?? EMPTY);
   }
 
   /** @returns {string | null} id of the fence at a pixel */
   at(point) {
+    if (!this.map.getLayer("fence-areas")) return null;
     const [found] = this.map.queryRenderedFeatures(point, { layers: ["fence-areas", "fence-corridors"] });
     return found ? found.properties.id : null;
   }

@@ -12,7 +12,7 @@ const MOST_ROWS = 300, AT_ONCE = 1000;
 export class FencePanel {
   /** @param {{map: any, api: any, mayWrite: () => boolean, hint: (text: string) => void, closeDetail: () => void}} ties */
   constructor(ties) {
-    Object.assign(this, { ties, fences: [], open: null, layers: null, drawing: null, text: "", isReading: false, isStale: false });
+    Object.assign(this, { ties, fences: [], open: null, layers: null, drawing: null, text: "", isReading: false, isStale: false, rules: null });
     this.search = el("input", { type: "search", placeholder: "Filter fences", "aria-label": "Only fences with this text", oninput: () => this.#showList() });
     this.tools = el("div.tools", {}, ...Object.entries(KINDS).map(([kind, name]) => el("button", { type: "button", id: `draw-${kind}`, onclick: () => this.#draw(kind) }, `+ ${name}`)));
     this.list = el("ul.rows", { "aria-label": "Fences" });
@@ -34,6 +34,13 @@ export class FencePanel {
   }
 
   paint(c) { this.layers?.paint(c); }
+
+  /** On the map once more, which had lost them. */
+  redraw() {
+    this.#showLayers();
+    this.layers?.mark(this.open?.id ?? null);
+    if (this.drawing?.draft) this.drawing.redraw();
+  }
 
   setVisible(isVisible) { if (!isVisible) this.fences = []; }
 
@@ -58,6 +65,17 @@ export class FencePanel {
       this.isReading = false;
     }
     this.#showList();
+  }
+
+  /** What may have been edited while nothing was heard of it. */
+  readAll() {
+    this.read();
+    this.readRules();
+  }
+
+  /** Rules were edited, by whomever; those of the open fence are read again. */
+  readRules() {
+    if (this.open) this.rules?.read();
   }
 
   /** @returns {boolean} whether there is a fence at the pixel; it is opened */
@@ -102,8 +120,8 @@ export class FencePanel {
       close: () => this.close(), sized: () => this.drawing?.redraw(),
     });
     this.open = { id: fence.id ?? null, showSize };
-    const rules = fence.id === undefined ? "" : new RuleForm(this.ties.api, fence.id, mayWrite).node;
-    $("detail").replaceChildren(...nodes, rules);
+    this.rules = fence.id === undefined ? null : new RuleForm(this.ties.api, fence.id, mayWrite);
+    $("detail").replaceChildren(...nodes, this.rules?.node ?? "");
     $("detail").hidden = false;
     $("detail").dataset.shows = "fence";
     this.layers?.mark(fence.id ?? null);

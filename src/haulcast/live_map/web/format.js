@@ -1,6 +1,7 @@
 // Numbers and times as people read them, in the viewer's own language and zone.
 
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const hourMinute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const DAY_MS = 86_400_000;
 
@@ -9,6 +10,9 @@ export const clock = (ms) => time.format(ms);
 
 /** The time of day, with the date when it is not of the last day. */
 export const moment = (ms, nowMs = Date.now()) => (Math.abs(nowMs - ms) < DAY_MS / 2 ? time : day).format(ms);
+
+/** To the minute, with the date when it is far from now. */
+export const minute = (ms, nowMs) => (Math.abs(nowMs - ms) < DAY_MS / 2 ? hourMinute : day).format(ms);
 
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 

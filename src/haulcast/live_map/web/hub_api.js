@@ -33,6 +33,12 @@ export class HubApi {
     return { document: await answer.json(), etag: answer.headers.get("ETag") };
   }
 
+  /** Whether this hub has such a path, by its own description; asking for one that it has not would be an error on the console. */
+  async offers(path) {
+    this.paths ??= fetch("openapi.json").then((answer) => answer.json()).then(({ paths }) => paths);
+    return path in (await this.paths.catch(() => { this.paths = undefined; return {}; }));
+  }
+
   /** Hand a file of the hub to the reader. */
   async download(path, name) {
     const blob = await (await this.#fetch("GET", path)).blob();

@@ -40,9 +40,11 @@ export function fillBasemap(map, basemap) {
 
 /** Other colours for the same map. */
 export function repaintBasemap(map, palette) {
-  for (const { id } of LAYERS)
-    for (const [name, value] of Object.entries(paintOf(id, palette))) if (map.getLayer(id)) map.setPaintProperty(id, name, value);
+  for (const { id } of LAYERS) for (const [name, value] of Object.entries(paintOf(id, palette))) repaint(map, id, name, value);
 }
+
+/** Another paint of a layer, or none while the map has lost its layers with its graphics. */
+export const repaint = (map, layer, name, value) => map.getLayer(layer) && map.setPaintProperty(layer, name, value);
 
 function paintOf(id, c) {
   const words = (ink) => ({ "text-color": ink, "text-halo-color": c.paper });

@@ -3,6 +3,7 @@
 import { Map as LibreMap, AttributionControl, ScaleControl } from "./vendor/maplibre-gl.mjs";
 import { readBasemap } from "./basemap.js";
 import { basemapStyle, fillBasemap, repaintBasemap } from "./map_style.js";
+import { addTiles, tieArchives } from "./map_tiles.js";
 import { colours } from "./palette.js";
 import { currentTheme, onTheme } from "./theme.js";
 
@@ -13,9 +14,11 @@ const KEPT_VIEW = "haulcast.view";
 /**
  * @param {string} container id of an element
  * @param {string} styleUrl another basemap than the hub's own, or ""
+ * @param {string} tiles what lies on the hub's own basemap (map_tiles.js), or ""
  * @returns {import("maplibre-gl").Map}
  */
-export function makeMap(container, styleUrl) {
+export function makeMap(container, styleUrl, tiles) {
+  tieArchives();
   const map = new LibreMap({
     container, ...keptView(), style: styleUrl || basemapStyle(colours(currentTheme())),
     dragRotate: false, pitchWithRotate: false, touchPitch: false, maxPitch: 0, rollEnabled: false, minZoom: 1, maxZoom: 19,
@@ -26,14 +29,22 @@ export function makeMap(container, styleUrl) {
   map.keyboard.disableRotation();
   map.addControl(new ScaleControl({ maxWidth: 120 }), "bottom-left");
   map.addControl(new AttributionControl({ compact: true, customAttribution: styleUrl ? [] : ["Natural Earth, U.S. Census Bureau, GeoNames (CC BY 4.0)"] }), "bottom-right");
+  let basemap = null;
   map.once("load", async () => {
-    if (!styleUrl) fillBasemap(map, await readBasemap());
+    if (!styleUrl) fillBasemap(map, (basemap = await readBasemap()));
+    if (!styleUrl && tiles) await addTiles(map, tiles, onPalette);
     map.once("idle", () => { document.documentElement.dataset.map = "ready"; });
   });
+  map.on("style.load", () => basemap && fillBasemap(map, basemap)); // it may have come while the map was without its graphics
   if (!styleUrl) onTheme((theme) => repaintBasemap(map, colours(theme)));
   if (matchMedia("(max-width: 720px)").matches) map.once("idle", () => document.querySelector(".maplibregl-ctrl-attrib")?.classList.remove("maplibregl-compact-show"));
   map.on("moveend", () => keepView(map));
   return map;
+}
+
+function onPalette(listener) {
+  listener(colours(currentTheme()));
+  onTheme((theme) => listener(colours(theme)));
 }
 
 /** Where the middle of what is seen is, when the panel lies over the map's right side. @returns {{offset: [number, number]}} */

@@ -17,18 +17,29 @@ export function ruleText(rule) {
 export class RuleForm {
   /** @param {import("./hub_api.js").HubApi} api @param {string} fenceId @param {boolean} mayWrite */
   constructor(api, fenceId, mayWrite) {
-    Object.assign(this, { api, fenceId, mayWrite });
+    Object.assign(this, { api, fenceId, mayWrite, rows: new Map(), turn: 0 });
     this.list = el("ul.rows", { "aria-label": "Rules" });
     this.wrong = el("p.wrong", { role: "alert" });
     this.node = el("fieldset", { id: "rules" }, el("legend", {}, "Rules"), this.list, mayWrite && this.#adder(), this.wrong);
-    this.#read();
+    this.read();
   }
 
-  async #read() {
-    const rules = [];
-    for await (const page of this.api.pages(`v1/rules?fence=${encodeURIComponent(this.fenceId)}&limit=100`, "rules")) rules.push(...page);
-    this.list.replaceChildren(...rules.map((rule) => this.#row(rule)));
+  /** Read the rules again; those that are as they were keep their elements, and with them the focus. */
+  async read() {
+    const turn = ++this.turn, rules = [];
+    try {
+      for await (const page of this.api.pages(`v1/rules?fence=${encodeURIComponent(this.fenceId)}&limit=100`, "rules")) rules.push(...page);
+    } catch (error) {
+      say(this.wrong, `The rules cannot be read: ${error.message}`);
+      return;
+    }
+    if (turn !== this.turn) return; // they were edited meanwhile
+    const before = this.rows;
+    this.rows = new Map(rules.map((rule) => [JSON.stringify(rule), rule]).map(([key, rule]) => [key, before.get(key) ?? this.#row(rule)]));
+    for (const [key, row] of before) if (!this.rows.has(key)) row.remove();
     if (!rules.length) this.list.replaceChildren(el("li.empty", {}, "Every enter and exit is told without any rule."));
+    else if (!before.size) this.list.replaceChildren(...this.rows.values());
+    else [...this.rows.values()].forEach((row, place) => this.list.children[place] === row || this.list.insertBefore(row, this.list.children[place] ?? null));
   }
 
   #row(rule) {
@@ -43,7 +54,7 @@ export class RuleForm {
   async #attempt(act) {
     say(this.wrong, "");
     await act().catch((error) => say(this.wrong, error.message));
-    await this.#read();
+    await this.read();
   }
 
   #adder() {

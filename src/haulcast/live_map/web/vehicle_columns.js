@@ -7,8 +7,8 @@ export const RECORD_BYTES = 32, RECORD_WORDS = 8;
 const FROM_X = 0, FROM_Y = 1, TO_X = 2, TO_Y = 3, START_MS = 4, GLIDE_MS = 5, HEADING = 6, LOOK = 7;
 
 /** What a vehicle is doing, as in the low bits of LOOK. */
-export const MOVING = 0, IDLE = 1, STOPPED = 2, SILENT = 3;
-export const STATES = ["moving", "idle", "stopped", "silent"];
+export const MOVING = 0, IDLE = 1, STOPPED = 2, SILENT = 3, OFF_ROUTE = 4;
+export const STATES = ["moving", "idle", "stopped", "silent", "off route"];
 export const SELECTED_BIT = 16, HIDDEN_BIT = 32;
 const STATE_MASK = 15;
 
@@ -27,8 +27,11 @@ export class VehicleColumns {
     this.numberOf = new Map();
     this.count = 0;
     this.version = 0;
+    this.namesVersion = 0;
     this.glideEndsMs = 0;
     this.selected = -1;
+    /** @type {Set<string>} */
+    this.offRouteIds = new Set();
     this.slotOf = new Int32Array(0);
     this.#grow(1024);
   }
@@ -50,11 +53,18 @@ export class VehicleColumns {
       this.names[number] = name;
       this.numberOf.set(name, number);
     }
+    if (frame.names.length) this.namesVersion++;
     if (frame.isSnapshot) this.#keepOnly(frame.number);
     const now = nowMs >>> 0;
     for (let row = 0; row < frame.rows; row++) this.#take(frame, row, now);
     for (const number of frame.gone) this.#drop(number);
     this.version++;
+  }
+
+  /** Who has left its route; the hub says so. @param {Set<string>} ids */
+  setOffRoute(ids) {
+    this.offRouteIds = ids;
+    for (let slot = 0; slot < this.count; slot++) this.offRoute[slot] = Number(ids.has(this.nameAt(slot)));
   }
 
   clear() {
@@ -158,6 +168,7 @@ export class VehicleColumns {
 
   #stateOf(slot, hubNowMs) {
     if (hubNowMs - this.fixTimeMs[slot] > SILENT_AFTER_MS) return SILENT;
+    if (this.offRoute[slot]) return OFF_ROUTE;
     if (!this.standingSinceMs[slot]) return MOVING;
     return hubNowMs - this.standingSinceMs[slot] > STOPPED_AFTER_MS ? STOPPED : IDLE;
   }
@@ -171,6 +182,7 @@ export class VehicleColumns {
     }
     const slot = this.count++;
     [this.slotOf[number], this.number[slot], this.standingSinceMs[slot], this.state[slot]] = [slot, number, 0, MOVING];
+    this.offRoute[slot] = Number(this.offRouteIds.has(this.names[number]));
     this.words[slot * RECORD_WORDS + LOOK] = MOVING;
     return slot;
   }
@@ -183,7 +195,7 @@ export class VehicleColumns {
     this.slotOf[number] = -1;
     if (slot === last) return;
     this.words.copyWithin(slot * RECORD_WORDS, last * RECORD_WORDS, (last + 1) * RECORD_WORDS);
-    for (const column of [this.number, this.fixTimeMs, this.speedMps, this.receivedMs, this.standingSinceMs, this.state]) column[slot] = column[last];
+    for (const column of [this.number, this.fixTimeMs, this.speedMps, this.receivedMs, this.standingSinceMs, this.state, this.offRoute]) column[slot] = column[last];
     this.slotOf[this.number[slot]] = slot;
   }
 
@@ -197,7 +209,7 @@ export class VehicleColumns {
     if (this.words) words.set(this.words);
     [this.records, this.words, this.floats] = [records, words, new Float32Array(records)];
     const columns = { number: Uint32Array, fixTimeMs: Float64Array, speedMps: Float32Array, receivedMs: Float64Array,
-      standingSinceMs: Float64Array, state: Uint8Array };
+      standingSinceMs: Float64Array, state: Uint8Array, offRoute: Uint8Array };
     for (const [name, Type] of Object.entries(columns)) {
       const column = new Type(size);
       if (this[name]) column.set(this[name]);

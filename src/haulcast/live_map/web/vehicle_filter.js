@@ -1,7 +1,7 @@
 // Which vehicles are shown: by what they are doing, by tag, and by name. It dims nobody out of the counts.
 
 import { $, el, say } from "./dom.js";
-import { STATES } from "./vehicle_columns.js";
+import { OFF_ROUTE, STATES } from "./vehicle_columns.js";
 
 export class VehicleFilter {
   /**
@@ -11,13 +11,7 @@ export class VehicleFilter {
    */
   constructor(columns, registry, onChange) {
     Object.assign(this, { columns, registry, onChange, states: new Set(), tag: "", text: "" });
-    this.buttons = STATES.map((state, number) => {
-      const count = el("span", {}, "0");
-      const button = el("button", { type: "button", "aria-pressed": "false", title: `Only ${state} vehicles`, onclick: () => this.turn(number) },
-        el("span.mark", { "data-state": state }), count, el("span.word", {}, ` ${state}`), el("span.unseen", {}, ` ${state}`));
-      $("states").append(button);
-      return { button, count };
-    });
+    this.buttons = STATES.slice(0, OFF_ROUTE).map((state, number) => this.#button(state, number));
     $("search").addEventListener("input", () => {
       this.text = $("search").value.trim().toLowerCase();
       onChange();
@@ -30,6 +24,11 @@ export class VehicleFilter {
     this.buttons.forEach(({ button }, number) => button.setAttribute("aria-pressed", String(this.states.has(number))));
     $("states").classList.toggle("is-filtered", this.states.size > 0);
     this.onChange();
+  }
+
+  /** The hub knows routes: who is off them can be told apart. */
+  offerOffRoute() {
+    this.buttons[OFF_ROUTE] ??= this.#button(STATES[OFF_ROUTE], OFF_ROUTE);
   }
 
   setTag(tag) {
@@ -53,5 +52,13 @@ export class VehicleFilter {
   /** @param {Uint32Array} counts by state */
   tell(counts) {
     this.buttons.forEach(({ count }, number) => say(count, counts[number].toLocaleString()));
+  }
+
+  #button(state, number) {
+    const count = el("span", {}, "0");
+    const button = el("button", { type: "button", "aria-pressed": "false", title: `Only ${state} vehicles`, onclick: () => this.turn(number) },
+      el("span.mark", { "data-state": state }), count, el("span.word", {}, ` ${state}`), el("span.unseen", {}, ` ${state}`));
+    $("states").append(button);
+    return { button, count };
   }
 }

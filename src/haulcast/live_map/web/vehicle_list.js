@@ -2,9 +2,10 @@
 
 import { $, el, say } from "./dom.js";
 import { counted, span, speed } from "./format.js";
-import { MOVING, SILENT, STATES } from "./vehicle_columns.js";
+import { MOVING, OFF_ROUTE, SILENT, STATES } from "./vehicle_columns.js";
+import { VehicleOrder } from "./vehicle_order.js";
 
-const MOST_ROWS = 200, MOST_SORTED = 1000;
+const ROWS_AT_ONCE = 200;
 
 export class VehicleList {
   /**
@@ -14,11 +15,12 @@ export class VehicleList {
    * @param {(id: string) => void} onChosen
    */
   constructor(columns, registry, filter, onChosen) {
-    Object.assign(this, { columns, registry, filter, onChosen, rows: [] });
+    Object.assign(this, { columns, registry, filter, onChosen, rows: [], order: new VehicleOrder(columns), most: ROWS_AT_ONCE, filtered: "" });
     this.tags = el("select", { "aria-label": "Only vehicles with this tag", onchange: () => filter.setTag(this.tags.value) }, el("option", { value: "" }, "All tags"));
     this.list = el("ul.rows", { "aria-label": "Vehicles in view" });
-    this.note = el("p.empty", { hidden: true });
-    $("vehicles").append(el("div.tools", {}, this.tags), this.note, this.list);
+    this.note = el("p.empty", { hidden: true, role: "status" });
+    this.more = el("button.more", { type: "button", hidden: true, onclick: () => this.#showMore() });
+    $("vehicles").append(el("div.tools", {}, this.tags), this.note, this.list, this.more);
   }
 
   showTags() {
@@ -30,30 +32,38 @@ export class VehicleList {
   /** @param {string | null} selected @param {number} hubNowMs @param {number} clustered vehicles that the hub shows as aggregates */
   show(selected, hubNowMs, clustered) {
     if ($("vehicles").hidden) return;
-    const { entries, count } = this.#inView(), shown = entries.slice(0, MOST_ROWS);
+    Object.assign(this, { selected, hubNowMs, clustered });
+    this.#startAnew();
+    const { slots, count } = this.order.first(this.most), shown = slots.map((slot) => ({ id: this.columns.nameAt(slot), slot }));
     if (this.filter.text) shown.push(...this.#elsewhere(new Set(shown.map(({ id }) => id))));
     shown.forEach((entry, place) => this.#fill(this.#row(place), entry, selected, hubNowMs));
     while (this.rows.length > shown.length) this.rows.pop().item.remove();
-    this.note.hidden = shown.length > 0 && count <= MOST_ROWS;
+    this.note.hidden = shown.length > 0 && count <= ROWS_AT_ONCE;
+    this.more.hidden = count <= this.most;
+    say(this.more, `Show ${Math.min(ROWS_AT_ONCE, count - this.most)} more`);
     say(this.note, this.#noteOf(count, shown.length, clustered));
   }
 
   #noteOf(inView, shown, clustered) {
-    if (inView > MOST_ROWS) return `The first ${MOST_ROWS} of ${inView.toLocaleString()}; zoom in, filter or search for others.`;
+    if (inView > ROWS_AT_ONCE) return `${Math.min(this.most, inView).toLocaleString()} of ${counted(inView, "vehicle")} listed.`;
     if (shown) return "";
     if (this.filter.text || this.filter.states.size || this.filter.tag) return "No vehicle here is like that.";
     return clustered ? `${counted(clustered, "vehicle")} in view. Zoom in to list them, or search.` : "No vehicles in this part of the map.";
   }
 
-  #inView() {
-    const { columns } = this, entries = [];
-    let count = 0;
-    for (let slot = 0; slot < columns.count; slot++) {
-      if (!columns.isHidden(slot) && count++ < MOST_SORTED) entries.push({ id: columns.nameAt(slot), slot });
-    }
-    const order = ({ slot }) => (columns.state[slot] === SILENT ? 3 : columns.state[slot]);
-    entries.sort((a, b) => order(a) - order(b) || compare(a.id, b.id));
-    return { entries, count };
+  /** Another filter has another list, which begins at its beginning. */
+  #startAnew() {
+    const { text, tag, states } = this.filter, filtered = JSON.stringify([text, tag, [...states]]);
+    if (filtered !== this.filtered) this.most = ROWS_AT_ONCE;
+    this.filtered = filtered;
+  }
+
+  /** The next ones, of which the first gets the focus: reading goes on there. */
+  #showMore() {
+    const next = this.most;
+    this.most += ROWS_AT_ONCE;
+    this.show(this.selected, this.hubNowMs, this.clustered);
+    this.rows[next]?.button.focus();
   }
 
   #elsewhere(here) {
@@ -88,9 +98,8 @@ export class VehicleList {
 
   #sideOf(slot, state, hubNowMs) {
     if (state === MOVING) return speed(this.columns.speedMps[slot]);
+    if (state === OFF_ROUTE) return `${STATES[state]} ${speed(this.columns.speedMps[slot])}`;
     const since = state === SILENT ? this.columns.fixTimeMs[slot] : this.columns.standingSinceMs[slot];
     return `${STATES[state]} ${span(hubNowMs - since)}`;
   }
 }
-
-const { compare } = new Intl.Collator(undefined, { numeric: true });

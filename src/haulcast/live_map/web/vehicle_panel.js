@@ -2,10 +2,11 @@
 
 import { $, el, say } from "./dom.js";
 import { clock, metres, span, speed, wind } from "./format.js";
-import { EMPTY } from "./map_style.js";
+import { EMPTY, repaint } from "./map_style.js";
 import { beside } from "./map_view.js";
 import { speedChart } from "./speed_chart.js";
 import { STATES } from "./vehicle_columns.js";
+import { VehicleRoute } from "./vehicle_route.js";
 import { TRACK_FORMATS, lastHour, saveTrack, today, visitsToday } from "./vehicle_history.js";
 
 const HOUR_MS = 3_600_000, TRAIL_MS = 15 * 60_000, LEAST_CHART_MS = 5 * 60_000, DAY_EVERY_MS = 60_000, MOST_VISITS = 8, CHART_EVERY_MS = 5000;
@@ -14,23 +15,32 @@ export class VehiclePanel {
   /** @param {{map: any, api: any, columns: any, registry: any, hubNow: () => number, shownNow: () => number, play: (id: string) => void, mayRead: () => boolean, close: () => void}} ties */
   constructor(ties) {
     Object.assign(this, { ties, id: null, points: [], isFollowing: false, chartAt: -Infinity, dayAt: -Infinity, reading: 0 });
+    this.route = new VehicleRoute(ties);
   }
 
   addTo(map) {
+    this.route.addTo(map);
     map.addSource("trail", { type: "geojson", data: EMPTY, lineMetrics: true });
     map.addLayer({ id: "trail", type: "line", source: "trail", layout: { "line-cap": "round", "line-join": "round" }, paint: { "line-width": 3 } });
     map.on("dragstart", () => this.isFollowing && this.turnFollow());
   }
 
   paint(c) {
-    if (this.ties.map.getLayer("trail"))
-      this.ties.map.setPaintProperty("trail", "line-gradient", ["interpolate", ["linear"], ["line-progress"], 0, `${c.trail}00`, 0.4, `${c.trail}99`, 1, c.trail]);
+    this.route.paint(c);
+    repaint(this.ties.map, "trail", "line-gradient", ["interpolate", ["linear"], ["line-progress"], 0, `${c.trail}00`, 0.4, `${c.trail}99`, 1, c.trail]);
+  }
+
+  /** On the map once more, which had lost it. */
+  redraw() {
+    this.#drawTrail();
+    this.route.redraw();
   }
 
   /** @param {string | null} id @param {boolean} isToGo */
   open(id, isToGo) {
     const isOther = id !== this.id;
     this.id = id;
+    if (isOther) this.route.open(id);
     if (id === null) {
       if (isOther) this.#close();
       return;
@@ -73,6 +83,7 @@ export class VehiclePanel {
   /** @param {boolean} isOn whether the past is shown now */
   replay(isOn) {
     this.forget();
+    this.route.replay(isOn);
     if (!isOn && this.id !== null) this.#read();
   }
 
@@ -88,6 +99,7 @@ export class VehiclePanel {
       say(this.facts.fix, `${span(shownNow() - timeMs)} ago, ${clock(timeMs)}`);
       say(this.facts.place, `${lat.toFixed(5)}, ${lon.toFixed(5)}`);
     }
+    this.route.show();
     if (performance.now() - this.chartAt > CHART_EVERY_MS) this.#drawChart();
     if (performance.now() - this.dayAt > DAY_EVERY_MS) this.#readDay();
   }
@@ -107,7 +119,7 @@ export class VehiclePanel {
       el("dl.facts", {}, ...pair("State", state), ...pair("Speed", speedFact), ...pair("Last fix", fix), ...pair("Place", place), ...(this.ties.mayRead() ? pair("Today", day) : [])),
       el("div.actions", {}, this.followButton, el("button", { type: "button", onclick: () => this.#go() }, "Show"),
         this.ties.mayRead() && el("button", { type: "button", onclick: () => this.ties.play(this.id) }, "Play back")),
-      el("h3", {}, "Speed, last hour"), this.chart, this.visits, ...(this.ties.mayRead() ? this.#exports() : []),
+      this.route.node, el("h3", {}, "Speed, last hour"), this.chart, this.visits, ...(this.ties.mayRead() ? this.#exports() : []),
     );
     $("detail").hidden = false;
     $("detail").dataset.shows = "vehicle";

@@ -28,12 +28,14 @@ out vec2 v_at; // pixels from the place, y to the front
 flat out uint v_look;
 void main() {
   vec2 corner = vec2(float(gl_VertexID & 1), float(gl_VertexID >> 1)) * 2.0 - 1.0;
-  bool isArrow = (a_look & 15u) == 0u && !isnan(a_headingDeg);
-  float turn = isArrow ? radians(a_headingDeg) : 0.0;
+  uint state = a_look & 15u;
+  bool isArrow = state == 0u && !isnan(a_headingDeg), isKite = state == 4u;
+  float turn = (isArrow || isKite) && !isnan(a_headingDeg) ? radians(a_headingDeg) : 0.0;
   vec2 front = vec2(sin(turn), -cos(turn)), side = vec2(-front.y, front.x);
   // no larger than what is drawn: every pixel costs
   v_at = corner * (u_radius * 0.9 + 2.5);
   if (isArrow) v_at = vec2(corner.x * (u_radius * 0.8 + 2.5), corner.y * (u_radius * 1.1 + 2.5) + u_radius * 0.5);
+  if (isKite) v_at = vec2(corner.x * (u_radius * 0.85 + 2.5), corner.y * (u_radius * 1.35 + 2.5) + u_radius * 0.3);
   if ((a_look & 16u) != 0u) v_at = corner * (u_radius * 2.15 + 3.0);
   v_look = a_look | (isArrow ? 64u : 0u);
   bool isHidden = (a_look & 32u) != 0u;
@@ -44,7 +46,7 @@ export const MARKER_FRAGMENT = `#version 300 es
 precision highp float;
 precision highp int;
 uniform float u_radius;
-uniform vec3 u_colours[5];
+uniform vec3 u_colours[6];
 uniform vec3 u_halo;
 in vec2 v_at;
 flat in uint v_look;
@@ -60,6 +62,12 @@ float shape(uint state) {
     float back = dot(at - vec2(0.0, -u_radius * 0.55), normalize(vec2(-0.45, -1.0)));
     return max(side, back);
   }
+  if (state == 4u) { // off route: a kite
+    vec2 at = vec2(abs(v_at.x), v_at.y);
+    float front = dot(at - vec2(0.0, u_radius * 1.65), normalize(vec2(1.65, 0.85)));
+    float back = dot(at - vec2(0.0, -u_radius * 1.05), normalize(vec2(1.05, -0.85)));
+    return max(front, back);
+  }
   return length(v_at) - u_radius * 0.82;
 }
 void main() {
@@ -73,7 +81,7 @@ void main() {
   vec3 mixed = mix(u_halo, paint, inside);
   if ((v_look & 16u) != 0u) { // selected: a circle around it
     float circle = clamp(1.6 - abs(length(v_at) - u_radius * 2.15), 0.0, 1.0);
-    mixed = mix(mixed, u_colours[4], circle);
+    mixed = mix(mixed, u_colours[5], circle);
     alpha = max(alpha, circle);
   }
   if (alpha < 0.01) discard;
