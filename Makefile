@@ -37,6 +37,7 @@ bench: $(INSTALLED) ## the benchmarks, small: one JSON object each
 	$(BIN)/python -m benchmarks.fences --made-fences 20000 --json $(ARGS)
 	$(BIN)/python -m benchmarks.history --fixes 200000 --vehicles 500 --rows 500000 --ack-rate 5000 --ack-seconds 5 --json $(ARGS)
 	$(BIN)/python -m benchmarks.solver --seconds 0.5 --seeds 2 --json $(ARGS)
+	$(BIN)/python -m benchmarks.savings --seconds 0.5 --days 2 --repetitions 2 --json $(ARGS)
 	$(BIN)/python -m benchmarks.insertion --requests 100 --oracle-cases 2000 --json $(ARGS)
 
 fuzz: $(INSTALLED) ## atheris on every decoder (Linux, x86-64), schemathesis on every route

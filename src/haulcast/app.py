@@ -44,6 +44,7 @@ from haulcast.history.retention import keep_days
 from haulcast.hub_counters import HubCounters
 from haulcast.hub_http import HubHttp
 from haulcast.hub_kernels import warm_up
+from haulcast.hub_plans import planning
 from haulcast.hub_redo import redo_stored
 from haulcast.hub_routes import hub_routes
 from haulcast.live_map.fan_out import FanOut
@@ -118,6 +119,7 @@ class Hub:
             await self._read_stores(stack, database)
             await self._restore(stack, database)
             self._wire(registry)
+            await self._open_plans(stack, database)
             if self._history:
                 await stack.enter_async_context(writing(self._history))
             self._counters = HubCounters(
@@ -286,6 +288,15 @@ class Hub:
             }
         )
 
+    async def _open_plans(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
+        self._plans = await stack.enter_async_context(
+            planning(
+                self.settings, database, self._gate, self._routes.edits, self._travel,
+                position_of=self._position_of, tags_of=self._vehicle_tags.tags_of,
+                find_vehicle=self._vehicle_edits.store.find, tell=self._fan_out.plan_changed,
+            )
+        )  # fmt: skip
+
     def _device_session(self, admission: Admission) -> SocketSession:
         self._registry.seen(admission.claims.fleet, admission.claims.vehicle or "")
         return self._sessions.session_factory(admission)
@@ -381,7 +392,7 @@ class Hub:
             settings=self.settings, database=database, gate=self._gate, counters=self._counters, last=self._state.last,
             catalogue=self._catalogue, fence_edits=self._fence_edits, rule_edits=self._rule_edits, vehicle_edits=self._vehicle_edits,
             history_store=self._history_store, limits=self._limits, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
-            position_of=self._position_of, forget=self._forget, routes=self._routes,
+            position_of=self._position_of, forget=self._forget, routes=self._routes, plans=self._plans,
         ).application()  # fmt: skip
         async with http_server.serving(application, listening, self.settings, self._gate.crowd()):
             yield

@@ -20,6 +20,7 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import FenceEdits
 from haulcast.history.history_store import HistoryStore
 from haulcast.hub_counters import HubCounters
+from haulcast.hub_plans import Planning
 from haulcast.hub_routes import HubRoutes
 from haulcast.live_map import page_files
 from haulcast.metrics import metrics_api
@@ -57,6 +58,7 @@ class HubHttp:
     position_of: Callable[[str, str], dict[str, Any] | None]
     forget: Callable[[str, str], None]
     routes: HubRoutes
+    plans: Planning
 
     def application(self) -> ASGIApp:
         """The application of all ports, behind the gate's guard."""
@@ -100,6 +102,7 @@ class HubHttp:
             self.limits,
         )
         yield from self.routes.routes(verify)
+        yield from self.plans.routes(verify)
         yield from fence_api.routes(self.fence_edits, verify)
         yield from rule_api.routes(self.rule_edits, verify, self.catalogue.find_tags)
         yield from vehicle_api.routes(self.vehicle_edits, verify, self.position_of, self.forget)

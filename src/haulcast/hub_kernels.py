@@ -8,6 +8,8 @@ from geo import (
     fix_text,
     late_fixes,
     proximity,
+    route_baselines,
+    route_search,
     track_filter,
     travel_time,
 )
@@ -22,6 +24,8 @@ _MODULES = (
     late_fixes,
     fence_passes,
     proximity,
+    route_search,
+    route_baselines,
     travel_time,
     driven_legs,
     fan_out,

@@ -216,6 +216,11 @@ class Settings:
         most=86_400,
     )
 
+    plans_at_once: int = _setting(1, "plans that are searched at the same time", least=1, most=64)
+    plan_search_s: float = _setting(120.0, "longest that a plan may be searched", least=1, most=3600)
+    replan: Literal["off", "on"] = _setting("off", "plan routes anew when stops turn late or are cancelled")
+    replan_saves: float = _setting(10.0, "what that has to save, in the fleet's currency", least=0, most=1e9)
+
     travel_days: int = _setting(
         28,
         "days of history that travel times are learned from, once a day; 0: they are not",

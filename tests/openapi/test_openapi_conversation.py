@@ -22,6 +22,8 @@ FENCE = {
     "properties": {"name": "Yard", "tags": ["depot"], "attributes": {"a": [1]}},
 }
 ANY_ID = "/v1/vehicles/truck%2F7"
+OWN_CONVERSATIONS = ("/v1/plans",)
+"""Routes that have a file of their own beside this one."""
 PAGE = "https://map.example"
 
 
@@ -415,7 +417,10 @@ async def test_every_route_answers_as_it_is_described() -> None:
         ):  # fmt: skip
             await asyncio.to_thread(part, say)
     good = {(method, path) for method, path, status in say.described.seen if status < 300}
-    assert say.described.operations - good == set()
+    ours = {
+        (method, path) for method, path in say.described.operations if not path.startswith(OWN_CONVERSATIONS)
+    }
+    assert ours - good == set()
 
 
 ELSEWHERE = [

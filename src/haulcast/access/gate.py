@@ -96,6 +96,11 @@ class Gate:
         """
         self._limits.of_token(claims)
 
+    async def hub_did(self, fleet: str, action: str, target: str) -> None:
+        """Write down what the hub changed by itself, by a setting."""
+        claims = Claims(fleet, "hub", subject="hub")
+        await self._audit.changed(Deed(clock.epoch_ms(), claims, "", action, target, 200))
+
     def door(self, paths: Mapping[str, SocketPath]) -> Door:
         """The door of the sockets on these paths."""
         return Door(

@@ -22,3 +22,6 @@ class Subscriber:
         None  # of the last event it was sent or does not want; None: it has not asked for events
     )
     owed_notices: list[bytes] = field(default_factory=list)  # of edits that came while its link took no more
+    owed_plans: dict[str, bytes] = field(
+        default_factory=dict
+    )  # by id, the newest of each that it has not been told
