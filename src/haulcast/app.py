@@ -33,15 +33,13 @@ from haulcast.doors.wire import DEVICE_PATH, LIVE_PATH
 from haulcast.errors import StoreError
 from haulcast.events import reading
 from haulcast.events.event_store_postgres import PostgresEventStore
-from haulcast.fences.catalogue import FenceCatalogue
-from haulcast.fences.fence_edits import fence_edits
-from haulcast.fences.fence_store_postgres import PostgresFenceStore
 from haulcast.fences.watch import FenceWatch
 from haulcast.history.history_store import HistoryStore
 from haulcast.history.history_writer import HistoryWriter, writing
 from haulcast.history.open_history import open_history
 from haulcast.history.retention import keep_days
 from haulcast.hub_counters import HubCounters
+from haulcast.hub_edits import hub_edits
 from haulcast.hub_http import HubHttp
 from haulcast.hub_kernels import warm_up
 from haulcast.hub_plans import planning
@@ -53,20 +51,15 @@ from haulcast.live_map.playbacks import Playbacks
 from haulcast.phones.submissions import Submissions
 from haulcast.positions.inbox import Inbox, WaitingFrames
 from haulcast.positions.vehicle_rows import VehicleRows
-from haulcast.rules.rule_book import RuleBook
-from haulcast.rules.rule_edits import rule_edits
 from haulcast.rules.rule_scope import RuleScope
-from haulcast.rules.rule_store_postgres import PostgresRuleStore
 from haulcast.rules.rule_watch import RuleWatch
 from haulcast.settings import Settings
 from haulcast.tracking.event_documents import EventDocuments
 from haulcast.tracking.loop import TickLoop
 from haulcast.tracking.step import HubState, StepResult
 from haulcast.travel.open_travel import open_travel
-from haulcast.vehicles.vehicle_edits import vehicle_edits
 from haulcast.vehicles.vehicle_registry import VehicleRegistry, vehicle_registry
 from haulcast.vehicles.vehicle_store_postgres import PostgresVehicleStore
-from haulcast.vehicles.vehicle_tags import VehicleTags
 from haulcast.webhooks.sending import webhook_sending
 
 log = structlog.get_logger("haulcast.hub")
@@ -175,22 +168,19 @@ class Hub:
 
     async def _read_stores(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
         """What users have said of vehicles, rules and fences, before the first step; and from now on their edits."""
-        self._vehicle_tags = VehicleTags(on_change=self._on_vehicle_tags)
-        self._vehicle_edits = await stack.enter_async_context(
-            vehicle_edits(PostgresVehicleStore(database), self._vehicle_tags)
-        )
-        self._rule_book = RuleBook(on_change=self._wake)
-        self._rule_edits = await stack.enter_async_context(
-            rule_edits(PostgresRuleStore(database), self._rule_book)
-        )
-        self._catalogue = FenceCatalogue(
-            self._rows.fleet_number_of, on_swap=self._wake, on_tags=self._on_fence_tags
-        )
-        self._fence_edits = await stack.enter_async_context(
-            fence_edits(PostgresFenceStore(database), self._catalogue)
+        edits = self._edits = await stack.enter_async_context(
+            hub_edits(
+                database, self._rows.fleet_number_of,
+                on_change=self._wake, on_vehicle_tags=self._on_vehicle_tags, on_fence_tags=self._on_fence_tags,
+            )
+        )  # fmt: skip
+        self._catalogue, self._rule_book, self._vehicle_tags = (
+            edits.catalogue,
+            edits.rule_book,
+            edits.vehicle_tags,
         )
         self._routes = await stack.enter_async_context(
-            hub_routes(database, self._fence_edits, self.settings.history_days)
+            hub_routes(database, edits.fences, self.settings.history_days)
         )
 
     async def _restore(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
@@ -268,8 +258,8 @@ class Hub:
             self.settings, self._state.last, self._rows, epoch=secrets.token_hex(6),
             documents=self._documents, now_ms=clock.epoch_ms, call_later=loop.call_later,
         )  # fmt: skip
-        self._fence_edits.on_edit = self._fan_out.fences_changed
-        self._rule_edits.on_edit = self._fan_out.rules_changed
+        self._edits.fences.on_edit = self._fan_out.fences_changed
+        self._edits.rules.on_edit = self._fan_out.rules_changed
         self._loop = TickLoop(
             self._state, self._inbox,
             limits=self._limits,
@@ -293,7 +283,7 @@ class Hub:
             planning(
                 self.settings, database, self._gate, self._routes.edits, self._travel,
                 position_of=self._position_of, tags_of=self._vehicle_tags.tags_of,
-                find_vehicle=self._vehicle_edits.store.find, tell=self._fan_out.plan_changed,
+                find_vehicle=self._edits.vehicles.store.find, tell=self._fan_out.plan_changed,
             )
         )  # fmt: skip
 
@@ -390,7 +380,7 @@ class Hub:
     ) -> AsyncIterator[None]:
         application = HubHttp(
             settings=self.settings, database=database, gate=self._gate, counters=self._counters, last=self._state.last,
-            catalogue=self._catalogue, fence_edits=self._fence_edits, rule_edits=self._rule_edits, vehicle_edits=self._vehicle_edits,
+            catalogue=self._catalogue, fence_edits=self._edits.fences, rule_edits=self._edits.rules, vehicle_edits=self._edits.vehicles,
             history_store=self._history_store, limits=self._limits, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
             position_of=self._position_of, forget=self._forget, routes=self._routes, plans=self._plans,
         ).application()  # fmt: skip
