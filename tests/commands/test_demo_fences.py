@@ -8,8 +8,9 @@ from haulcast.simulation import bay_roads
 
 
 def test_they_are_valid_features_and_the_fleet_stops_in_them() -> None:
-    """Unique ids, closed counter-clockwise rings, circles with a radius, and a stop of the simulation in nearly each."""
-    fences, roads = demo_fences(), bay_roads()
+    """Unique ids, closed counter-clockwise rings, circles with a radius, a line with a width, and a stop of the simulation in each."""
+    roads = bay_roads()
+    fences = demo_fences(roads)
     assert len({fence["id"] for fence in fences}) == len(fences)
     nodes = [
         shape({"type": "Point", "coordinates": at}) for at in zip(roads.lon_deg, roads.lat_deg, strict=True)
@@ -20,6 +21,8 @@ def test_they_are_valid_features_and_the_fleet_stops_in_them() -> None:
         assert area.is_valid
         if area.geom_type == "Point":
             area = area.buffer(fence["properties"]["radius_m"] / 111_195)
+        elif area.geom_type == "LineString":
+            area = area.buffer(fence["properties"]["width_m"] / 2 / 111_195)
         else:
             assert area.exterior.is_ccw
         empty += not any(area.contains(node) for node in nodes)
@@ -28,7 +31,12 @@ def test_they_are_valid_features_and_the_fleet_stops_in_them() -> None:
 
 def test_the_rules_are_valid_and_about_these_fences() -> None:
     """The product reads each, and the fences that it names are the demo's."""
-    fences = {fence["id"] for fence in demo_fences()}
+    fences = demo_fences(bay_roads())
+    known = {fence["id"] for fence in fences} | {
+        tag for fence in fences for tag in fence["properties"]["tags"]
+    }
     for document in demo_rules():
         assert rule_of_document(document, "demo").rule_id == document["id"]
-        assert set(document["fences"]["ids"]) <= fences
+        named = [name for names in document["fences"].values() for name in names]
+        assert named
+        assert set(named) <= known

@@ -12,6 +12,7 @@ from playwright.async_api import expect
 
 from benchmarks.processes import SECRET, child
 from haulcast.commands.demo_fences import demo_fences
+from haulcast.simulation import bay_roads
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -30,7 +31,7 @@ SECONDS_BACK = 15  # of the playback: the fleet has driven for so long by then
 @pytest.fixture
 async def driving(fleet):
     """Two hundred simulated trucks and the demo's fences."""
-    for feature in demo_fences():
+    for feature in demo_fences(bay_roads()):
         await fleet.send("PUT", f"v1/fences/{feature['id']}", feature)
     url = f"ws://127.0.0.1:{fleet.hub.hub_port}"
     environ = {"HAULCAST_TOKEN_SECRET": SECRET}
@@ -46,8 +47,8 @@ async def test_the_page_is_worth_looking_at(driving, browser, tmp_path) -> None:
         async with browser.window(f"{driving.url}", viewport=viewport, color_scheme=scheme) as window:
             page = window.page
             await page.evaluate("view => localStorage.setItem('haulcast.view', JSON.stringify(view))", view)
-            await page.goto(f"{driving.link('dispatcher')}")
             await page.reload()
+            await page.goto(f"{driving.link('dispatcher')}")
             await expect(page.locator("#state")).to_have_text("live")
             if name == "low-zoom":
                 await expect(page.locator("#shown")).to_contain_text("cluster")

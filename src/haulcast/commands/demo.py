@@ -1,4 +1,4 @@
-"""`haulcast demo`: a hub, a simulated fleet, a few fences, and the address of a page to watch them on."""
+"""`haulcast demo`: a hub, a simulated fleet with offenders, fences and rules, and the address of a page to watch them on."""
 
 import argparse
 import asyncio
@@ -6,27 +6,38 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import httpx
 import uvloop
 
+from haulcast.clock import epoch_ms
 from haulcast.commands.demo_fences import demo_fences, demo_rules
 from haulcast.commands.hub_access import HubAccess, read_secret
 from haulcast.commands.simulate import drive, make_fleet
 from haulcast.errors import HubError
 from haulcast.logs import configure_logs
 from haulcast.settings import Settings, read_settings
+from haulcast.simulation import Fleet, bay_roads
+from haulcast.simulation.offenders import OFFENDER
 
 FLEET = "demo"
 READY_WITHIN_S = 120.0
 """The first start unpacks a database and compiles the kernels."""
+REPORT_EVERY_S = 1.5
+"""Of each vehicle, unless a rate is given."""
+PUTS_AT_ONCE = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How large a fleet."""
-    parser.add_argument("--vehicles", type=int, default=300, help="how many (default %(default)s)")
     parser.add_argument(
-        "--rate", type=float, help="fixes a second of the whole fleet (default: one of each vehicle)"
+        "--vehicles", type=int, default=300, help="how many, offenders not counted (default %(default)s)"
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        help="fixes a second of the whole fleet (default: of each vehicle one every 1.5 s)",
     )
     parser.add_argument(
         "--seed", type=int, default=1, help="the same seed drives the same trips (default %(default)s)"
@@ -67,13 +78,16 @@ async def _show(arguments: argparse.Namespace, settings: Settings) -> None:
     base = f"http://localhost:{settings.http_port}"
     async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
         await _until_ready(client)
-        access = HubAccess(read_secret(settings), FLEET)
-        await _make_places(client, access)
-    rate = arguments.vehicles if arguments.rate is None else arguments.rate
-    fleet = make_fleet(arguments.vehicles, arguments.seed, None)
+        access = HubAccess(read_secret(settings), FLEET)  # which the hub may just have made
+        fleet = make_fleet(arguments.vehicles, arguments.seed, epoch_ms(), has_offenders=True)
+        await prepare(client, access, fleet)
+    rate = fleet.size / REPORT_EVERY_S if arguments.rate is None else arguments.rate
+    offenders = {entry.name for entry in fleet.roster if OFFENDER in entry.tags}
     # a fragment is never sent to a server, so the token stands in no log
     print(
-        f"\n  Watch the fleet: {base}/#token={access.user_token('dispatcher')}\n  Stop: Ctrl-C\n", flush=True
+        f"\n  Watch the fleet: {base}/#token={access.user_token('dispatcher')}\n"
+        f"  Offenders: {'; '.join(sorted(offenders))}\n  Stop: Ctrl-C\n",
+        flush=True,
     )
     url = f"ws://localhost:{settings.hub_port}"
     await drive(fleet, url, access, rate, seed=arguments.seed, binary=True)
@@ -115,12 +129,28 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
         return False
 
 
-async def _make_places(client: httpx.AsyncClient, access: HubAccess) -> None:
-    """Put the demo's fences and rules; those that are there already stay as they are meant to be."""
+async def prepare(client: httpx.AsyncClient, access: HubAccess, fleet: Fleet) -> None:
+    """Put the demo's vehicles, fences and rules; those that are there already stay as they are meant to be.
+
+    Args:
+        client: of the hub's HTTP port.
+        access: to the fleet.
+        fleet: whose names and tags are told.
+
+    Raises:
+        HubError: the hub refused something.
+    """
+    vehicles = {entry.vehicle_id: {"name": entry.name, "tags": list(entry.tags)} for entry in fleet.roster}
+    documents = [(f"/v1/vehicles/{vehicle_id}", document) for vehicle_id, document in vehicles.items()]
+    documents += [(f"/v1/fences/{fence['id']}", fence) for fence in demo_fences(bay_roads())]
+    documents += [(f"/v1/rules/{rule['id']}", rule) for rule in demo_rules()]
     headers = {"Authorization": f"Bearer {access.user_token('admin')}"}
-    documents = [("fences", fence) for fence in demo_fences()] + [("rules", rule) for rule in demo_rules()]
-    for kind, document in documents:
-        path = f"/v1/{kind}/{document['id']}"
-        answer = await client.put(path, json=document, headers=headers)
+    turns = asyncio.Semaphore(PUTS_AT_ONCE)
+
+    async def put(path: str, document: dict[str, Any]) -> None:
+        async with turns:
+            answer = await client.put(path, json=document, headers=headers)
         if answer.is_error:
             raise HubError("demo_refused", f"the hub refused {path} of the demo: {answer.text[:200]}")
+
+    await asyncio.gather(*(put(path, document) for path, document in documents))

@@ -1,13 +1,15 @@
 """A small road network as arrays, with the next leg of the fastest way between any two nodes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 EARTH_RADIUS_M = 6_371_008.8
+ROAD_CLASSES = ("H", "B", "S")
+"""Highways, bridges, streets; a class is a place in here."""
 SPEED_LIMITS_MPS = {"H": 26.0, "B": 22.0, "S": 12.0}  # trucks: about 58, 49 and 27 miles an hour
 BEND_M = {"H": 120.0, "B": 0.0, "S": 40.0}
 """How far a road swings to the sides of the straight line; bridges don't."""
@@ -23,9 +25,11 @@ class RoadNetwork:
     | lat_deg, lon_deg | nodes | where |
     | start, end | edges | node numbers |
     | length_m, limit_mps | edges | straight length, speed limit |
+    | road_class | edges | place in `ROAD_CLASSES` |
     | bend_m, bends | edges | amplitude and number of the swings |
     | east, north | edges | unit vector of the direction |
     | next_edge | nodes, nodes | first edge of the fastest way from row to column; -1 on the diagonal |
+    | time_s | nodes, nodes | how long that way takes at the limits |
     """
 
     names: list[str]
@@ -35,11 +39,21 @@ class RoadNetwork:
     end: NDArray[np.int64]
     length_m: NDArray[np.float64]
     limit_mps: NDArray[np.float64]
+    road_class: NDArray[np.int64]
     bend_m: NDArray[np.float64]
     bends: NDArray[np.float64]
     east: NDArray[np.float64]
     north: NDArray[np.float64]
     next_edge: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+
+    def nodes_of(self, names: Iterable[str]) -> NDArray[np.int64]:
+        """The numbers of these nodes.
+
+        Raises:
+            ValueError: a name that is not of this network.
+        """
+        return np.array([self.names.index(name) for name in names], np.int64)
 
     def nodes_in(self, bbox: tuple[float, float, float, float]) -> NDArray[np.int64]:
         """Nodes inside west, south, east, north."""
@@ -60,7 +74,7 @@ def road_network(
 
     Args:
         nodes: name -> latitude, longitude in degrees.
-        roads: node, node, kind (a key of `SPEED_LIMITS_MPS`); each is driven both ways.
+        roads: node, node, kind (of `ROAD_CLASSES`); each is driven both ways.
 
     Raises:
         ValueError: a node that cannot be reached from another.
@@ -77,20 +91,23 @@ def road_network(
     north_m = np.radians(lat[end] - lat[start]) * EARTH_RADIUS_M
     length_m = np.hypot(east_m, north_m)
     limit_mps = np.array([SPEED_LIMITS_MPS[kind] for kind in kinds])
+    next_edge, time_s = _fastest_ways(len(names), start, end, length_m / limit_mps)
     return RoadNetwork(
         names, lat, lon, start, end, length_m, limit_mps,
+        road_class=np.array([ROAD_CLASSES.index(kind) for kind in kinds]),
         bend_m=np.minimum([BEND_M[kind] for kind in kinds], length_m / 30),
         bends=np.maximum(1, np.rint(length_m / BEND_LENGTH_M)),
         east=east_m / length_m,
         north=north_m / length_m,
-        next_edge=_fastest_ways(len(names), start, end, length_m / limit_mps),
+        next_edge=next_edge,
+        time_s=time_s,
     )  # fmt: skip
 
 
 def _fastest_ways(
     size: int, start: NDArray[np.int64], end: NDArray[np.int64], time_s: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Floyd and Warshall's all-pairs shortest paths, keeping the first edge of each (R. W. Floyd, doi 10.1145/367766.368168)."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """First edge and duration of all pairs' shortest paths, by Floyd and Warshall (R. W. Floyd, doi 10.1145/367766.368168)."""
     best_s = np.full((size, size), math.inf)
     best_s[np.arange(size), np.arange(size)] = 0.0
     best_s[start, end] = time_s
@@ -103,4 +120,4 @@ def _fastest_ways(
         next_edge = np.where(is_better, next_edge[:, via, None], next_edge)
     if not np.isfinite(best_s).all():
         raise ValueError("some nodes cannot be reached from others")
-    return next_edge
+    return next_edge, best_s

@@ -4,6 +4,7 @@ Edges are straight from node to node, with nodes on land wherever a straight lin
 (B) run over the Bay. H is a highway, S a street.
 """
 
+from haulcast.simulation.places import Places
 from haulcast.simulation.road_network import RoadNetwork, road_network
 
 _NODES: dict[str, tuple[float, float]] = {  # latitude, longitude
@@ -89,3 +90,17 @@ def bay_roads() -> RoadNetwork:
     """The network, with the shortest ways between all nodes."""
     edges = [line.split() for row in _EDGES.strip().splitlines() for line in row.split("|")]
     return road_network(_NODES, [(a, b, kind) for a, b, kind in edges])
+
+
+_DEPOTS = ["livermore", "concord", "fremont", "vallejo", "san_rafael", "milpitas", "south_san_francisco"]
+_PORTS = ["port_of_oakland", "port_of_redwood", "sf_pier_80", "oakland_airport"]
+_DOCKS = [
+    "sf_downtown", "sf_central", "sf_bayshore", "sf_presidio", "marin_city", "corte_madera", "richmond", "pinole", "benicia",
+    "walnut_creek", "dublin", "berkeley", "oakland", "coliseum", "san_leandro", "hayward", "foster_city", "newark", "san_jose",
+    "san_jose_airport", "sunnyvale", "palo_alto", "redwood_city", "san_mateo", "burlingame", "sf_airport", "brisbane", "daly_city",
+]  # fmt: skip
+
+
+def bay_places(roads: RoadNetwork) -> Places:
+    """What stands where; the nodes that are left are bridgeheads and junctions, where nobody stops."""
+    return Places(roads.nodes_of(_DEPOTS), roads.nodes_of(_PORTS), roads.nodes_of(_DOCKS))

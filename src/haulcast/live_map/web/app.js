@@ -5,11 +5,13 @@ import { ConnectionState } from "./connection_state.js";
 import { $, say } from "./dom.js";
 import { EventFeed } from "./event_feed.js";
 import { FencePanel } from "./fence_panel.js";
+import { FirstView } from "./first_view.js";
+import { FleetClock } from "./fleet_clock.js";
 import { counted } from "./format.js";
 import { HubApi } from "./hub_api.js";
 import { tieKeys } from "./keyboard.js";
 import { LiveSocket } from "./live_socket.js";
-import { makeMap, viewOf } from "./map_view.js";
+import { isViewKept, makeMap, viewOf } from "./map_view.js";
 import { colours, vehiclePalette } from "./palette.js";
 import { OffRoute } from "./off_route.js";
 import { Playback } from "./playback.js";
@@ -33,21 +35,25 @@ const columns = new VehicleColumns(), registry = new VehicleRegistry();
 const filter = new VehicleFilter(columns, registry, () => refresh());
 const list = new VehicleList(columns, registry, filter, (id) => choose(id, true));
 const said = (name) => document.querySelector(`meta[name=${name}]`).content;
+const fleetClock = new FleetClock(), isKept = isViewKept();
 const map = makeMap("map", said("map-style"), said("map-tiles"));
+const firstView = new FirstView(map, { isKept, mayRead: () => live !== null && !isShared(claims) && !playback.isOn, api });
 const layer = new VehicleLayer(columns);
 const showPanel = tieTabs(() => refresh());
 let live = null, claims = claimsOf(""), selected = null, hubAheadMs = 0, moveTimer = 0, clusters = null, epoch = "";
 
 const feed = new EventFeed({ nameOf: (id) => registry.nameOf(id), goTo });
 const fences = new FencePanel({ map, api, mayWrite: () => mayWrite(claims), hint, closeDetail: () => choose(null), registry });
-const panel = new VehiclePanel({ map, api, columns, registry, hubNow, shownNow, play: (id) => { if (!panel.isFollowing) panel.turnFollow(); playback.start(id); }, mayRead: () => !isShared(claims), close: () => choose(null) });
-const playback = new Playback({ send: (command) => live?.send(command), hubNow, view: () => viewOf(map), changed: onPlayback, sought: () => panel.forget(), hint });
+const panel = new VehiclePanel({ map, api, columns, registry, hubNow: fleetNow, shownNow, play: (id) => { if (!panel.isFollowing) panel.turnFollow(); playback.start(id); }, mayRead: () => !isShared(claims), close: () => choose(null) });
+const playback = new Playback({ send: (command) => live?.send(command), hubNow: fleetNow, view: () => viewOf(map), changed: onPlayback, sought: () => panel.forget(), hint });
 const offRoute = new OffRoute({ api, changed: showOffRoute });
 const signIn = new SignIn(take);
 
 function hubNow() { return Date.now() + hubAheadMs; }
+/** The hub's time, or that of a recording which is being sent. */
+function fleetNow() { return fleetClock.nowMs(hubNow(), performance.now()); }
 /** The time that the map shows. */
-function shownNow() { return playback.isOn ? playback.nowMs : hubNow(); }
+function shownNow() { return playback.isOn ? playback.nowMs : fleetNow(); }
 
 function onPlayback(isOn) {
   connection.isPlaying = live.isPlaying = isOn;
@@ -140,7 +146,8 @@ function takeFrame(frame) {
     clusters?.apply(frame);
   } else {
     if (frame.isSnapshot) clusters?.clear();
-    columns.apply(frame, performance.now());
+    const newestMs = columns.apply(frame, performance.now());
+    if (!frame.isSnapshot && !playback.isOn && newestMs > -Infinity) fleetClock.heard(newestMs, frame.timeMs, performance.now());
   }
   recount();
   panel.follow();
@@ -156,6 +163,8 @@ function recount() {
 }
 
 function refresh() {
+  connection.recordedMs = fleetClock.isRecorded(performance.now()) ? fleetNow() : null;
+  firstView.look(performance.now());
   recount();
   list.show(selected, shownNow(), clusters?.vehicles ?? 0);
   panel.show();
@@ -165,12 +174,14 @@ function refresh() {
 /** @param {string | null} id @param {boolean} [isToGo] whether the map goes there */
 function choose(id, isToGo = false) {
   selected = id;
+  if (isToGo) firstView.forgo();
   if (id !== null) fences.close();
   panel.open(id, isToGo);
   refresh();
 }
 
 function goTo(lon, lat, id) {
+  firstView.forgo();
   map.easeTo({ center: [lon, lat], zoom: Math.max(map.getZoom(), 13) });
   if (id) choose(id);
 }

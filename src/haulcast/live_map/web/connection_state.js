@@ -1,13 +1,13 @@
 // Says how fresh the picture is, and never more than is known.
 
 import { $, say } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, dayAndTime } from "./format.js";
 
 const QUIET_AFTER_MS = 5000, SOON_MS = 250;
 
 export class ConnectionState {
   constructor() {
-    Object.assign(this, { name: "none", detail: "", lastFrameAt: 0, wasLive: false, isPlaying: false });
+    Object.assign(this, { name: "none", detail: "", lastFrameAt: 0, wasLive: false, isPlaying: false, recordedMs: null });
     setInterval(() => this.show(), SOON_MS);
   }
 
@@ -32,7 +32,7 @@ export class ConnectionState {
   #words(isQuiet) {
     const since = this.lastFrameAt ? `, stale since ${clock(this.lastFrameAt)}` : "";
     if (isQuiet) return `live, nothing new since ${clock(this.lastFrameAt)}`;
-    if (this.name === "live") return this.detail || (this.isPlaying ? "playback" : "live");
+    if (this.name === "live") return this.detail || (this.isPlaying ? "playback" : this.recordedMs === null ? "live" : `live, recorded ${dayAndTime(this.recordedMs)}`);
     if (this.name === "refused") return `signed out${since}`;
     if (this.name === "none") return "not connected";
     return (this.wasLive ? "reconnecting" : "connecting") + since;

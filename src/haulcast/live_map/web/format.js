@@ -3,6 +3,7 @@
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const hourMinute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" });
 const DAY_MS = 86_400_000;
 
 /** @param {number} ms since 1970 */
@@ -13,6 +14,9 @@ export const moment = (ms, nowMs = Date.now()) => (Math.abs(nowMs - ms) < DAY_MS
 
 /** To the minute, with the date when it is far from now. */
 export const minute = (ms, nowMs) => (Math.abs(nowMs - ms) < DAY_MS / 2 ? hourMinute : day).format(ms);
+
+/** The day of the week and the time of day, for what is of the last days. */
+export const dayAndTime = (ms) => weekday.format(ms);
 
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 

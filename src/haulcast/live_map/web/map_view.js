@@ -63,6 +63,9 @@ export function viewOf(map) {
   return { bbox: [wrapped(west - wide), lat(south - high), wrapped(east + wide), lat(north + high)], zoom };
 }
 
+/** Whether this browser has looked at the map before. */
+export const isViewKept = () => keptView() !== START;
+
 const wrapped = (lon) => ((((lon + 180) % 360) + 360) % 360) - 180;
 
 function keptView() {

@@ -47,7 +47,11 @@ export class VehicleColumns {
     return this.names[this.number[slot]] ?? "";
   }
 
-  /** @param {import("./map_frames.js").MapFrame} frame of positions @param {number} nowMs of `performance.now()` */
+  /**
+   * @param {import("./map_frames.js").MapFrame} frame of positions
+   * @param {number} nowMs of `performance.now()`
+   * @returns {number} the newest fix by which a vehicle in view has moved on; -Infinity: none has
+   */
   apply(frame, nowMs) {
     for (const [number, name] of frame.names) {
       this.names[number] = name;
@@ -56,9 +60,11 @@ export class VehicleColumns {
     if (frame.names.length) this.namesVersion++;
     if (frame.isSnapshot) this.#keepOnly(frame.number);
     const now = nowMs >>> 0;
-    for (let row = 0; row < frame.rows; row++) this.#take(frame, row, now);
+    let newestMs = -Infinity;
+    for (let row = 0; row < frame.rows; row++) if (this.#take(frame, row, now)) newestMs = Math.max(newestMs, frame.fixTimeMs[row]);
     for (const number of frame.gone) this.#drop(number);
     this.version++;
+    return newestMs;
   }
 
   /** Who has left its route; the hub says so. @param {Set<string>} ids */
@@ -140,7 +146,7 @@ export class VehicleColumns {
     if (isNew) slot = this.#add(number);
     const at = slot * RECORD_WORDS, words = this.words;
     let heading = frame.headingDeg[row], speedMps = frame.speedMps[row];
-    const fixTimeMs = frame.fixTimeMs[row];
+    const fixTimeMs = frame.fixTimeMs[row], hasMovedOn = !isNew && fixTimeMs > this.fixTimeMs[slot];
     if (isNew) {
       [words[at + FROM_X], words[at + FROM_Y], words[at + GLIDE_MS]] = [x, y, 0];
     } else {
@@ -155,6 +161,7 @@ export class VehicleColumns {
     if (speedMps >= MOVING_FROM_MPS) this.standingSinceMs[slot] = 0;
     else if (this.standingSinceMs[slot] === 0) this.standingSinceMs[slot] = fixTimeMs;
     [this.fixTimeMs[slot], this.speedMps[slot], this.receivedMs[slot]] = [fixTimeMs, speedMps, now];
+    return hasMovedOn;
   }
 
   #glide(at, slot, now, jumpTo) {
