@@ -2,8 +2,10 @@
 
     python -m benchmarks.ingest --connections 5000 --rate 50000 --seconds 10 --json
     python -m benchmarks.ingest --connections 5000 --rate 500000 --seconds 10 --binary --fixes-per-frame 20 --json
+    python -m benchmarks.ingest --connections 5000 --rate 50000 --seconds 10 --routes --json
 
 `rate` is in fixes a second. Everything that the hub does is on: tokens, filter, acks, state, tick log.
+With --routes it is the hub beside itself: one hub without routes and one with a route that every vehicle drives, by turns.
 """
 
 import argparse
@@ -11,14 +13,17 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import HubProcess, child, hub, token
+from benchmarks.driven_routes import put_routes
+from benchmarks.processes import HubProcess, Process, child, hub, token
 from benchmarks.report import arguments_of, report, say
 from haulcast.doors.wire import DEVICE_PATH
 
 WARM_S = 2.0
+ROUTED_KEYS = ("plain_fixes_per_cpu_s", "routed_fixes_per_cpu_s", "extra_cpu")
 KEYS = ("fixes_per_cpu_s", "bare_frames_per_cpu_s", "bare_fixes_per_cpu_s", "ratio")
 
 
@@ -96,7 +101,70 @@ async def _ours(chosen: argparse.Namespace, run: int, found: HubProcess) -> dict
     }
 
 
+async def _window(
+    found: HubProcess, load: Process, chosen: argparse.Namespace, seconds: float
+) -> dict[str, float]:
+    """Fixes a CPU-second of the hub while this load sends for so long."""
+    start, before_s = await asyncio.to_thread(found.counters), found.process.cpu_s()
+    told = await load.tell(
+        do="send", rate=chosen.rate, seconds=seconds, fixes_per_frame=chosen.fixes_per_frame
+    )
+    fixes = int(chosen.rate * seconds / chosen.fixes_per_frame) * chosen.fixes_per_frame
+
+    async def drained() -> bool:
+        return bool((await asyncio.to_thread(found.counters))["fixes"] - start["fixes"] >= fixes)
+
+    await _until(drained)
+    return {"fixes_per_cpu_s": fixes / (found.process.cpu_s() - before_s), "sent": told["sent"]}
+
+
+async def _routed(chosen: argparse.Namespace) -> int:
+    """What a route on every vehicle costs: two hubs, of which one has them, take the same load by turns."""
+    vehicles, runs = [f"truck-{i}" for i in range(chosen.connections)], []
+    async with AsyncExitStack() as stack:
+        pairs: list[tuple[HubProcess, Process]] = []
+        for has_routes in (False, True):
+            found = await stack.enter_async_context(hub(device_rate_per_s=1e6, device_burst=1e7))
+            load = await stack.enter_async_context(child("benchmarks.load", str(chosen.seed)))
+            if has_routes:
+                await put_routes(found, chosen.seed, vehicles)
+            url = f"ws://127.0.0.1:{found.hub_port}{DEVICE_PATH}"
+            tokens = [token(vehicle=vehicle) for vehicle in vehicles]
+            await load.tell(do="connect", url=url, tokens=tokens, binary=chosen.binary)
+            await _window(found, load, chosen, WARM_S)
+            pairs.append((found, load))
+        for run in range(chosen.repetitions):
+            taken = {
+                i: await _window(*pairs[i], chosen, chosen.seconds) for i in ((0, 1) if run % 2 else (1, 0))
+            }
+            plain, routed = taken[0]["fixes_per_cpu_s"], taken[1]["fixes_per_cpu_s"]
+            runs.append(
+                {
+                    "plain_fixes_per_cpu_s": plain,
+                    "routed_fixes_per_cpu_s": routed,
+                    "extra_cpu": plain / routed - 1,
+                }
+            )
+            say(
+                f"run {run}: {plain:,.0f} fixes a CPU-second, with routes {routed:,.0f}: {plain / routed - 1:+.1%} CPU"
+            )
+        ends = [await asyncio.to_thread(found.counters) for found, _ in pairs]
+    totals = {
+        "sent": sum(taken[i]["sent"] for i in (0, 1)),
+        "taken": sum(end["accepted"] + end["refused"] for end in ends),
+    }
+    report(
+        {**totals, "told": ends[1]["routes"]["told"], "options": vars_of(chosen)},
+        runs,
+        ROUTED_KEYS,
+        chosen.seed,
+    )
+    return 0 if totals["sent"] == totals["taken"] else 1
+
+
 async def _main(chosen: argparse.Namespace) -> int:
+    if chosen.routes:
+        return await _routed(chosen)
     runs: list[dict[str, float]] = []
     async with hub(device_rate_per_s=1e6, device_burst=1e7) as found:
         for file in chosen.fences:
@@ -140,6 +208,7 @@ def main() -> int:
     parser.add_argument(
         "--fences", type=Path, nargs="*", default=[], metavar="FILE", help="GeoJSON files to match against"
     )
+    parser.add_argument("--routes", action="store_true", help="what a route on every vehicle costs")
     return asyncio.run(_main(arguments_of(parser)))
 
 

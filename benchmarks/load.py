@@ -126,6 +126,18 @@ class Map(WSListener):
         self.ideal_bytes += ideal
 
 
+def starts(rng: np.random.Generator, count: int) -> "tuple[np.ndarray[Any, Any], ...]":
+    """Where devices begin (degrees) and where they head (radians): latitude, longitude, heading of each."""
+    west, south, east, north = BOX
+    return rng.uniform(south, north, count), rng.uniform(west, east, count), rng.uniform(0, 2 * np.pi, count)
+
+
+def steps_deg(heading: "np.ndarray[Any, Any]", metres: float) -> "tuple[np.ndarray[Any, Any], ...]":
+    """How far in latitude and longitude they come in so many metres."""
+    north_m, east_m = np.cos(heading) * metres, np.sin(heading) * metres
+    return north_m / M_PER_DEG, east_m / M_PER_DEG / np.cos(np.radians(37.5))
+
+
 class Fleet:
     """The devices: where each is, what it sent last, its socket."""
 
@@ -146,12 +158,9 @@ class Fleet:
         self.transports += [transport for transport, _ in found]
         self.listeners += [listener for _, listener in found]
         count = len(self.transports)
-        west, south, east, north = BOX
-        self._lat, self._lon = self._rng.uniform(south, north, count), self._rng.uniform(west, east, count)
-        heading = self._rng.uniform(0, 2 * np.pi, count)
+        self._lat, self._lon, heading = starts(self._rng, count)
         self._heading_deg = np.degrees(heading)
-        self._dlat = np.cos(heading) * SPEED_MPS / M_PER_DEG
-        self._dlon = np.sin(heading) * SPEED_MPS / M_PER_DEG / np.cos(np.radians(37.5))
+        self._dlat, self._dlon = steps_deg(heading, SPEED_MPS)
         self._seq = np.zeros(count, np.int64)
         self._time_ms = np.zeros(count, np.int64)
 

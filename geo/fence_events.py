@@ -1,7 +1,8 @@
-"""What fences and rules have to say, as columns: who entered and left what, when and where, and who broke which rule.
+"""What fences, rules and routes have to say, as columns: who entered and left what, when and where, who broke which rule, and who drives as planned.
 
 A visit is one stay of a vehicle in a fence, or near another vehicle; its id is the same in everything said about it, and goes up
 with each new one. An event of a rule (`rule` is not NONE) says what the rule waited for; without one it is a fact.
+An event of a route (`route` is not NONE) says how far the vehicle has come.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,11 @@ class Kind(IntEnum):
     APART = 7  # and are further apart again
     CORRECTED = 8  # a visit told before was other than told: entered_ms and left_ms hold now
     WITHDRAWN = 9  # a visit told before never was
+    ARRIVED = 10  # at a stop of its route
+    DEPARTED = 11  # from a stop where it had arrived
+    LATE_RISK = 12  # it will be at a stop too long after the window has closed
+    OFF_ROUTE = 13  # it has left the line of its route
+    ON_ROUTE = 14  # and is on it again
 
 
 class Cause(IntEnum):
@@ -37,6 +43,7 @@ class Cause(IntEnum):
     SCHEDULE = 3  # the rule's hours have begun
     RULE_CHANGED = 4  # an edit of the rule, or of what it selects
     LATE = 5  # a fix that came late
+    ROUTE_CHANGED = 6  # the route has become the vehicle's active one, or was edited
 
 
 NONE = -1
@@ -60,7 +67,9 @@ class FenceEvents:
     | entered_ms, left_ms | int64 | the visit's; left_ms is NONE while it lasts |
     | rule | int32 | number in the rule set; NONE: a fact, of no rule |
     | other | int32 | row of the other vehicle of NEAR and APART |
-    | value | float64 | speed of OVERSPEED (m/s), distance of NEAR and APART (m); NaN of the others |
+    | value | float64 | speed of OVERSPEED (m/s), distance of NEAR, APART and OFF_ROUTE (m), lateness of LATE_RISK (s); NaN of the others |
+    | route | int32 | number in the route set; NONE: of no route |
+    | stop | int32 | which of the route's stops, from 0; NONE: of none |
     """
 
     row: NDArray[np.int32]
@@ -78,6 +87,8 @@ class FenceEvents:
     rule: NDArray[np.int32]
     other: NDArray[np.int32]
     value: NDArray[np.float64]
+    route: NDArray[np.int32]
+    stop: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.row)

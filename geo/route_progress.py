@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from geo.kernels import route_progress as kernel
 from geo.kernels.geodesy import short_way
 from geo.kernels.stay_points import to_points
-from geo.route_times import LiveRoutes, live_routes
-from geo.travel_time import untaught_travel_times
 
 NONE: Final = kernel.NONE
+NEVER_MS: Final = kernel.NEVER_MS
 STAYS, WENT_OFF, CAME_BACK = kernel.STAYS, kernel.WENT_OFF, kernel.CAME_BACK
 LONGEST_EDGE_M: Final = 5_000.0
 _M_PER_DEG: Final = 111_700.0  # at most, along a meridian
+_NEAR_M: Final = 20.0
+_PIECE_M: Final = 50.0
+_MOST_PIECES: Final = 5_000
 
 Floats = NDArray[np.float64]
 
@@ -172,43 +174,56 @@ def follow_lines(
     return Progress(along_m, lengths[states["line"][row]] - along_m, change)
 
 
-def stop_etas(
-    states: NDArray[np.void],
-    rows: NDArray[np.int32],
-    route_of: NDArray[np.int32],
-    routes: LiveRoutes,
-    next_stop: NDArray[np.int32],
-    stop_along_m: Floats,
-    pace_row: NDArray[np.int32],
-    paces: NDArray[np.float32],
-    eta_s: Floats,
-) -> None:
-    """Writes when each stop ahead of some rows will be reached, by their newest fixes, along their lines, with waiting and service on the way.
-
-    Args:
-        states: as of `follow_lines`.
-        rows: int32[r], those to do.
-        route_of: int32[rows], the route of each row, or NONE.
-        routes: the stops.
-        next_stop: int32[k], the first stop of each route that is not done, as a row of the stops.
-        stop_along_m: float64[n], where on its line each stop is.
-        pace_row: int32[rows], as of `TravelTimes.rows_of`, where each vehicle is.
-        paces: as of `TravelTimes.paces`.
-        eta_s: float64[n], Unix seconds; of stops that are done, and of rows that have not been on their line yet, it is left alone.
-    """
-    kernel.stop_etas(
-        states,
-        rows,
-        route_of,
-        routes.stops,
-        routes.offsets,
-        next_stop,
-        stop_along_m,
-        pace_row,
-        paces,
-        1.0 / routes.circuity,
-        eta_s,
+def join_lines(parts: Sequence[RouteLines]) -> RouteLines:
+    """The lines of all parts, part after part."""
+    nothing = route_lines([])
+    parts = [nothing, *parts]
+    points = np.concatenate([part.points for part in parts])
+    blocks = np.concatenate([part.blocks for part in parts])
+    return RouteLines(
+        _joined_offsets([part.offsets for part in parts]),
+        points,
+        np.concatenate([part.along_m for part in parts]),
+        _joined_offsets([part.block_offsets for part in parts]),
+        blocks,
     )
+
+
+def places_along(lines: RouteLines, line: int, lat_deg: Floats, lon_deg: Floats) -> Floats:
+    """Where on a line some places are that are visited in this order: float64[n], metres from its begin, never decreasing.
+
+    Of all ways to give each a place on the line that one with the least sum of metres off it; what is nearer than 20 m counts as 20 m, and of equal ones
+    the earliest is taken. So a line that comes by a place several times is followed in the order of the stops; two of them may be out of order by 50 m, or by
+    a part in 5,000 of the line.
+    """
+    own = slice(int(lines.offsets[line]), int(lines.offsets[line + 1]))
+    whole_m = lines.along_m[own]
+    steps_m = np.arange(0.0, whole_m[-1], max(_PIECE_M, float(whole_m[-1]) / _MOST_PIECES))
+    along_m = np.union1d(whole_m, steps_m)
+    if len(along_m) < 2:  # a line of no length
+        return np.zeros(len(lat_deg))
+    points = np.stack([np.interp(along_m, whole_m, axis) for axis in lines.points[own].T], 1)
+    edges, lengths = np.diff(points, axis=0), np.diff(along_m)
+    places = np.empty((len(lat_deg), 3))
+    to_points(np.ascontiguousarray(lat_deg), np.ascontiguousarray(lon_deg), places)
+    squares = np.maximum(lengths * lengths, 1e-12)
+    costs, at_m = np.empty((len(places), len(edges))), np.empty((len(places), len(edges)))
+    for i, place in enumerate(places):
+        share = np.clip(((place - points[:-1]) * edges).sum(1) / squares, 0.0, 1.0)
+        away = np.linalg.norm(points[:-1] + share[:, None] * edges - place, axis=1)
+        costs[i], at_m[i] = np.maximum(away, _NEAR_M), along_m[:-1] + share * lengths
+    for i in range(1, len(places)):
+        costs[i] += np.minimum.accumulate(costs[i - 1])
+    found, last = np.empty(len(places)), len(edges)
+    for i in range(len(places) - 1, -1, -1):
+        edge = int(np.argmin(costs[i, :last]))
+        found[i], last = at_m[i, edge], edge + 1
+    return np.maximum.accumulate(found)
+
+
+def _joined_offsets(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    lengths = np.concatenate([np.diff(part) for part in parts])
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def _divided(line: Floats, number: int) -> Floats:
@@ -236,7 +251,3 @@ def warm_up() -> None:
     start_line(states, 0, 0)
     row, zero, number = np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1)
     follow_lines(lines, states, row, zero, number, number, number, number, RouteLimits())
-    travel = untaught_travel_times()
-    routes = live_routes(travel, [0, 2], lat_deg=[0.0, 1.0], lon_deg=0.0, opens_s=0.0, capacity=[[1.0]])
-    along_m, eta_s = np.array([0.0, 1.0]), np.zeros(2)
-    stop_etas(states, row, row, routes, row, along_m, row, travel.paces(), eta_s)

@@ -37,9 +37,9 @@ async def store_event(
     }
     async with database.connection() as connection:
         await connection.execute(
-            "INSERT INTO events (event_id, fleet, vehicle_id, other_id, fence_id, rule_id, kind, time_ms, document)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            event_id, fleet, found["vehicle"], found.get("other"), found.get("fence"), found.get("rule"), kind,
+            "INSERT INTO events (event_id, fleet, vehicle_id, other_id, fence_id, rule_id, route_id, kind, time_ms, document)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            event_id, fleet, found["vehicle"], found.get("other"), found.get("fence"), found.get("rule"), found.get("route"), kind,
             found["time_ms"], orjson.dumps(found).decode(),
         )  # fmt: skip
     return event_id

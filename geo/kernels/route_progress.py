@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from geo.kernels.borrowed import UNCOUNTED
 from geo.kernels.geodesy import surface_point, unit_vector
 from geo.kernels.route_times import Records
-from geo.kernels.travel_time import Paces, arrives_s
 
 BLOCK = 32
 """Edges that share a ball, by which they are passed over when a vehicle is looked for on the whole line."""
@@ -230,30 +229,3 @@ def follow_lines(
             change[i] = _follow(lines, state, time_ms[i], x, y, z, speed_mps[i], accuracy_m[i], limits)
         if state.edge != NONE:
             along_m[i] = state.along_m
-
-
-@njit(cache=True, nogil=True)
-def stop_etas(
-    states: Records,
-    rows: NDArray[np.int32],
-    route_of: NDArray[np.int32],
-    stops: Records,
-    offsets: NDArray[np.int64],
-    next_stop: NDArray[np.int32],
-    stop_along_m: NDArray[np.float64],
-    pace_row: NDArray[np.int32],
-    paces: Paces,
-    per_road_m: float,
-    eta_s: NDArray[np.float64],
-) -> None:
-    """Writes `eta_s`, float64[stops], of the stops ahead of some rows: along the line, waiting for windows, with service at each stop."""
-    for row in rows:
-        state, route = states[row], route_of[row]
-        if NONE in (state.edge, route):
-            continue
-        clock_s, at_m, before = state.time_ms / 1000.0, state.along_m, pace_row[row]
-        for stop in range(next_stop[route], offsets[route + 1]):
-            way_m = max(0.0, stop_along_m[stop] - at_m) * per_road_m
-            eta_s[stop] = arrives_s(paces, before, stops[stop].pace_row, way_m, clock_s)
-            clock_s = max(eta_s[stop], stops[stop].opens_s) + stops[stop].service_s
-            at_m, before = max(at_m, stop_along_m[stop]), stops[stop].pace_row

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from geo.positions import PositionBatch
 from geo.track_filter import FilterLimits
-from haulcast import clock, hub_chores
+from haulcast import clock, hub_chores, hub_driving
 from haulcast.access.gate import open_gate
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop, saving
 from haulcast.checkpoints.checkpoint_store_postgres import PostgresCheckpointStore
@@ -79,6 +79,7 @@ class Hub:
         self._state = HubState(
             FenceWatch(first_visit, settings.late_fixes, window_ms),
             RuleWatch(RuleScope(self._fence_facts, self._vehicle_facts)),
+            hub_driving.route_watch(settings, lambda: self._catalogue),
         )
         self._inbox = Inbox(settings.inbox_bytes)
         self._lossy_ticks: deque[int] = deque(maxlen=LOSSY_TICKS)
@@ -151,6 +152,7 @@ class Hub:
     def _chores(self, database: Database) -> Iterator[hub_chores.Chore]:
         yield self._counters.summarise(self.settings.summary_interval_s)
         yield reading.forgetting(database, self.settings.history_days, clock.epoch_ms)
+        yield self._marks.run()
         yield from hub_chores.chores(self.settings, self._loop, self._state, self._sessions)
 
     async def _finish(self) -> None:
@@ -174,11 +176,7 @@ class Hub:
                 on_change=self._wake, on_vehicle_tags=self._on_vehicle_tags, on_fence_tags=self._on_fence_tags,
             )
         )  # fmt: skip
-        self._catalogue, self._rule_book, self._vehicle_tags = (
-            edits.catalogue,
-            edits.rule_book,
-            edits.vehicle_tags,
-        )
+        self._catalogue, self._rule_book = edits.catalogue, edits.rule_book
         self._routes = await stack.enter_async_context(
             hub_routes(database, edits.fences, self.settings.history_days)
         )
@@ -188,8 +186,11 @@ class Hub:
         checkpoint_store = PostgresCheckpointStore(database)
         await restore_vehicles(checkpoint_store, self._state, self._rows, self._catalogue.handle_of)
         self._history = await self._history_writer(database, stack)
+        await self._open_driving(stack, database)
         first = await first_number(checkpoint_store, self._state, clock.epoch_ms() * 1000)
-        self._documents = EventDocuments(self._rows, self._fence_label, self._state.rules.label, first)
+        self._documents = EventDocuments(
+            self._rows, self._edits.fence_label, self._state.rules.label, first, self._state.routes.label
+        )
         self._checkpoints = CheckpointLoop(
             checkpoint_store, self._state, self._rows, self._catalogue.id_of, self.settings.checkpoint_interval_s,
             (self._history or self._state.track).sequences, documents=self._documents,
@@ -197,11 +198,11 @@ class Hub:
         )  # fmt: skip
         if self._history:
             await redo_stored(
-                database, self._limits, self._state, self._rows, self._catalogue, self._rule_book, self._checkpoints
+                database, self._limits, self._state, self._rows, self._catalogue, self._rule_book, self._checkpoints,
+                self._driving.active.current,
             )  # fmt: skip
+        self._marks = self._driving.marks(self._state.routes, self._checkpoints.events)
         await stack.enter_async_context(saving(self._checkpoints))
-        travel = open_travel(self.settings, database, self._history_store, self._rows)
-        self._travel = await stack.enter_async_context(travel)
 
     async def _history_writer(
         self, database: Database, stack: contextlib.AsyncExitStack
@@ -265,8 +266,10 @@ class Hub:
             limits=self._limits,
             tick_ms=self.settings.tick_ms, step_fixes=self.settings.step_fixes,
             decode=self._decode, fence_set=lambda: self._catalogue.current, rule_set=lambda: self._rule_book.current,
+            route_set=lambda: self._driving.active.current,
             listeners=[
                 self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step, self._submissions.on_step, self._travel.on_step,
+                self._marks.on_step,
             ],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
             on_failed=self._history.lose if self._history else lambda _batch: None,
@@ -278,11 +281,18 @@ class Hub:
             }
         )
 
+    async def _open_driving(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
+        travel = open_travel(self.settings, database, self._history_store, self._rows)
+        self._travel = await stack.enter_async_context(travel)
+        driving = hub_driving.open_driving(self._routes.edits, self._travel, self._row_of, self._wake)
+        self._driving = await stack.enter_async_context(driving)
+        self._routes.outlook_of = self._driving.outlook_of(self._state.routes)
+
     async def _open_plans(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
         self._plans = await stack.enter_async_context(
             planning(
                 self.settings, database, self._gate, self._routes.edits, self._travel,
-                position_of=self._position_of, tags_of=self._vehicle_tags.tags_of,
+                position_of=self._position_of, tags_of=self._edits.vehicle_tags.tags_of,
                 find_vehicle=self._edits.vehicles.store.find, tell=self._fan_out.plan_changed,
             )
         )  # fmt: skip
@@ -294,19 +304,12 @@ class Hub:
     def _live_session(self, admission: Admission) -> SocketSession:
         return LiveSession(self._fan_out, self.settings, admission, self._playbacks, self._gate.count)
 
-    def _fence_label(self, handle: int) -> tuple[str, str]:
-        return self._catalogue.id_of(handle), self._catalogue.name_of(handle)
-
     def _fence_facts(self, handle: int) -> tuple[str, str, Collection[str]]:
-        return (
-            self._catalogue.fleet_of(handle),
-            self._catalogue.id_of(handle),
-            self._catalogue.tags_of(handle),
-        )
+        return self._edits.fence_facts(handle)
 
     def _vehicle_facts(self, row: int) -> tuple[str, str, Collection[str]]:
         fleet, vehicle = self._rows.fleet_of(row), self._rows.vehicle_of[row]
-        return fleet, vehicle, self._vehicle_tags.tags_of(fleet, vehicle)
+        return fleet, vehicle, self._edits.vehicle_tags.tags_of(fleet, vehicle)
 
     def _row_of(self, fleet: str, vehicle: str) -> int:
         row = self._rows.row_of(fleet, vehicle)
@@ -371,6 +374,7 @@ class Hub:
             self._state.last.forget(row)
             self._state.fences.forget(row)
             self._state.rules.forget(row)
+            self._state.routes.forget(row)
             self._fan_out.forget(row)
             self._checkpoints.forget(row)
 

@@ -64,5 +64,5 @@ async def _watch_time(loop: TickLoop, state: HubState) -> None:
     loop.wake()
     while True:
         await asyncio.sleep(RULE_CLOCK_S)
-        if state.rules.is_waiting:
+        if state.rules.is_waiting or state.routes.is_waiting:
             loop.wake()

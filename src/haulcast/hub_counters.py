@@ -76,6 +76,7 @@ class HubCounters:
             "vehicles": len(self.rows),
             "fences": len(self.catalogue),
             "rules": len(self.rule_book),
+            "routes": self.state.routes.counters,
             "fence_bytes": self.catalogue.current.nbytes,
             "map": self.fan_out.counters,
             "closes": self._closes(),

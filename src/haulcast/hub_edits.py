@@ -1,7 +1,7 @@
 """What users have said of vehicles, rules and fences: read at the start, before the first step, and edited from then on."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 
 from haulcast.database.pool import Database
@@ -26,6 +26,14 @@ class HubEdits:
     rules: RuleEdits
     catalogue: FenceCatalogue
     fences: FenceEdits
+
+    def fence_label(self, handle: int) -> tuple[str, str]:
+        """Id and name of a fence, also of one that has just been deleted."""
+        return self.catalogue.id_of(handle), self.catalogue.name_of(handle)
+
+    def fence_facts(self, handle: int) -> tuple[str, str, Collection[str]]:
+        """Fleet, id and tags of a fence, which rules select it by."""
+        return self.catalogue.fleet_of(handle), self.catalogue.id_of(handle), self.catalogue.tags_of(handle)
 
 
 @contextlib.asynccontextmanager

@@ -9,6 +9,8 @@ from geo import (
     late_fixes,
     proximity,
     route_baselines,
+    route_etas,
+    route_progress,
     route_search,
     track_filter,
     travel_time,
@@ -28,6 +30,8 @@ _MODULES = (
     route_baselines,
     travel_time,
     driven_legs,
+    route_progress,
+    route_etas,
     fan_out,
     report_api,
 )

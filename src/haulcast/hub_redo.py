@@ -8,6 +8,7 @@ from haulcast.checkpoints.newer_fixes import PostgresNewerFixes, redo
 from haulcast.database.pool import Database
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.positions.vehicle_rows import VehicleRows
+from haulcast.routes.route_set import RouteSet
 from haulcast.rules.rule_book import RuleBook
 from haulcast.tracking.step import HubState, step
 
@@ -23,6 +24,7 @@ async def redo_stored(
     catalogue: FenceCatalogue,
     rule_book: RuleBook,
     checkpoints: CheckpointLoop,
+    route_set: RouteSet,
 ) -> None:
     """Step the fixes that were stored after the last checkpoints; what they tell is stored like all that is told.
 
@@ -34,6 +36,8 @@ async def redo_stored(
     limits = limits._replace(late_ms=STALE_NEVER_MS, device_rate_per_s=NO_LIMIT, device_burst=NO_LIMIT)
 
     def take_step(fixes: PositionBatch) -> None:
-        checkpoints.on_step(step(state, fixes, catalogue.current, now_ms, limits, rule_book.current))
+        checkpoints.on_step(
+            step(state, fixes, catalogue.current, now_ms, limits, rule_book.current, route_set)
+        )
 
     await redo(PostgresNewerFixes(database), state, rows, take_step, now_ms)

@@ -215,6 +215,9 @@ class Settings:
         least=1,
         most=86_400,
     )
+    off_route_m: float = _setting(100.0, "further from its line a vehicle is off it", least=1, most=1e5)
+    off_route_s: float = _setting(60.0, "and off its route after so long, by its fixes", least=0, most=1e5)
+    late_risk_s: float = _setting(300.0, "a stop so long after its window is told of", least=0, most=1e5)
 
     plans_at_once: int = _setting(1, "plans that are searched at the same time", least=1, most=64)
     plan_search_s: float = _setting(120.0, "longest that a plan may be searched", least=1, most=3600)

@@ -39,7 +39,9 @@ def checkpoints_of(
             numbers[name] = np.where(random.random(len(names)) < 0.3, np.nan, random.normal(size=len(names)))
     count = len(names)
     fleets, vehicles = [f for f, _ in names], [v for _, v in names]
-    return Checkpoints(fleets, vehicles, [visits] * count, [pairs] * count, numbers)
+    return Checkpoints(
+        fleets, vehicles, [visits] * count, [pairs] * count, ['{"route": "r1"}'] * count, numbers
+    )
 
 
 async def read(store) -> dict[tuple[str, str], tuple]:
@@ -47,7 +49,7 @@ async def read(store) -> dict[tuple[str, str], tuple]:
     found = {}
     async for portion in store.read_all():
         for i, names in enumerate(zip(portion.fleet, portion.vehicle, strict=True)):
-            texts = portion.visits[i], portion.pairs[i]
+            texts = portion.visits[i], portion.pairs[i], portion.route[i]
             found[names] = (*texts, *(repr(portion.numbers[name][i].item()) for name in NUMBERS))
     return found
 
@@ -57,6 +59,7 @@ def shown(checkpoints: Checkpoints) -> dict[tuple[str, str], tuple]:
         names: (
             checkpoints.visits[i],
             checkpoints.pairs[i],
+            checkpoints.route[i],
             *(repr(checkpoints.numbers[name][i].item()) for name in NUMBERS),
         )
         for i, names in enumerate(zip(checkpoints.fleet, checkpoints.vehicle, strict=True))

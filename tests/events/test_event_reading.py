@@ -46,12 +46,16 @@ async def test_pages_are_in_the_order_of_storing_in_both_directions(events, each
 
 
 async def test_filters_are_joined_by_and(events, each_database) -> None:
-    """Vehicle (also the second of two), fence, rule, kind and time, each alone and together; a document comes back as it was stored."""
+    """Vehicle (also the second of two), fence, rule, route, kind and time, each alone and together; a document comes back as it was stored."""
     near = await store_event(
         each_database, "near", vehicle="a", other="b", fence=None, rule="convoy", time_ms=5
     )
     enter = await store_event(each_database, "enter", vehicle="b", fence="yard", time_ms=7)
     dwell = await store_event(each_database, "dwell", vehicle="b", fence="yard", rule="long", time_ms=9)
+
+    late = await store_event(
+        each_database, "late_risk", vehicle="c", fence=None, route="r1", stop="s", late_s=400.0, time_ms=11
+    )
 
     async def ids(**asked) -> list[str]:
         found = await events.page("acme", EventFilter(**asked), None, 10)
@@ -64,6 +68,7 @@ async def test_filters_are_joined_by_and(events, each_database) -> None:
     assert await ids(kinds=("enter", "exit")) == [enter]
     assert await ids(begin_ms=5, end_ms=9) == [near, enter]
     assert await ids(vehicles=("b",), begin_ms=8, kinds=("dwell",), rules=("long",)) == [dwell]
+    assert await ids(routes=("r1", "r2")) == await ids(kinds=("late_risk",)) == [late]
     assert await ids(kinds=()) == []
     (event,) = await events.page("acme", EventFilter(kinds=("near",)), None, 1)
     assert f'"id":"{near}"' in event.document

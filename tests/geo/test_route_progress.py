@@ -16,12 +16,11 @@ from geo.route_progress import (
     RouteLineError,
     follow_lines,
     fresh_progress,
+    join_lines,
+    places_along,
     route_lines,
     start_line,
-    stop_etas,
 )
-from geo.route_times import live_routes
-from geo.travel_time import TravelLimits, untaught_travel_times
 
 M_DEG = 111_195.0
 LAT, LON = 45.0, 9.0
@@ -255,23 +254,46 @@ def test_a_point_twice_in_a_line_is_harmless():
     assert progress.along_m == pytest.approx([0, 500, 1000], rel=5e-3, abs=1)
 
 
-def test_etas_go_along_the_line_with_waiting_and_service():
-    """What is left to each stop at 10 m/s, waiting for a window, service before going on; stops that are done are left alone."""
-    travel = untaught_travel_times(TravelLimits(default_mps=10.0))
-    now_s = 1_700_000_000.0
-    routes = live_routes(
-        travel,
-        [0, 4],
-        lat_deg=LAT,
-        lon_deg=LON,
-        opens_s=[now_s, now_s, now_s + 1_000, now_s],
-        service_s=[0, 60, 60, 60],
-        capacity=[[1.0]],
-    )
-    _, states = drive(line_of((0, 0), (9_000, 0)), line_of((2_000, 0)), start_s=now_s)
-    at = float(states["along_m"][0])
-    eta_s, zero = np.zeros(4), np.zeros(1, np.int32)
-    stop_along_m = np.array([0.0, 1_000.0, at + 3_000.0, at + 5_000.0])
-    stop_etas(states, zero, zero, routes, np.array([2], np.int32), stop_along_m, zero, travel.paces(), eta_s)
-    assert eta_s[:2].tolist() == [0, 0]
-    assert eta_s[2:] - now_s == pytest.approx([300, 1_000 + 60 + 200], abs=0.1)
+def metres_of(places):
+    """Latitudes and longitudes of places by metres."""
+    lon, lat = line_of(*places).T
+    return lat.copy(), lon.copy()
+
+
+def test_places_are_found_in_the_order_of_the_stops():
+    """On a line out and back each stop is on its own way; of a place that is passed once, there; what is off the line at its nearest point."""
+    lines = route_lines([line_of((0, 0), (1, 0)), line_of((0, 0), (3_000, 0), (3_000, 30), (0, 30))])
+    found = places_along(lines, 1, *metres_of([(1_000, 15), (2_900, -400), (1_000, 15), (1_000, 15)]))
+    assert found == pytest.approx([1_000, 2_900, 5_030, 5_030], rel=5e-3)
+    assert places_along(lines, 1, np.empty(0), np.empty(0)).shape == (0,)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_places_are_as_near_as_any_in_that_order(seed):
+    """No choice of places in order, of those 60 m apart, is much nearer in sum."""
+    rng = np.random.default_rng(seed)
+    metres, places = rng.uniform(0, 2_000, (5, 2)), rng.uniform(0, 2_000, (3, 2))
+    lines = route_lines([line_of(*metres)])
+    found = places_along(lines, 0, *metres_of(places))
+    assert (np.diff(found) >= 0).all()
+    ways = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(metres, axis=0).T))])
+
+    def away(ways_m):
+        at = np.stack([np.interp(ways_m, ways, axis) for axis in metres.T], -1)
+        return np.maximum(20.0, np.linalg.norm(at[None] - places[:, None], axis=-1))
+
+    a, b, c = away(np.arange(0, ways[-1], 60.0))
+    order = np.arange(len(a))
+    in_order = (order[:, None, None] <= order[:, None]) & (order[:, None] <= order)
+    least = np.where(in_order, a[:, None, None] + b[:, None] + c, np.inf).min()
+    assert np.diag(away(found / lines.length_m(0) * ways[-1])).sum() <= least + 60.0
+
+
+def test_joined_lines_are_followed_as_each_by_itself():
+    """Lines of several parts, one of them empty, are the lines of all."""
+    parts = [[line_of((0, 0), (900, 0))], [], [line_of((0, 0), (0, 7_000)), line_of((5, 5), (5, 50), (9, 9))]]
+    joined, whole = join_lines([route_lines(part) for part in parts]), route_lines([one for part in parts for one in part])  # fmt: skip
+    for name in ("offsets", "points", "along_m", "block_offsets", "blocks"):
+        assert (getattr(joined, name) == getattr(whole, name)).all()
+    assert len(join_lines([]).offsets) == 1

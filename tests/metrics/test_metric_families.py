@@ -25,6 +25,7 @@ WHOLE = {
     "inbox": {"frames": 1, "bytes": 90},
     "map": {"subscribers": 1, "frames": 2, "bytes": 3, "rows": 4, "events": 5, "slow_closes": 6},
     "playbacks": {"open": 1, "begun": 2, "frames": 3, "bytes": 4, "rows": 5, "events": 6},
+    "routes": {"active": 2, "off_route": 1, "told": {"arrived": 3, "off_route": 1}},
     "doors": {"connections": 1, "turned_away": 2, "rate_limited": 3, "audit_dropped": 4},
     "checkpoints": {"saved": 1, "waiting": 2, "events_stored": 3, "events_waiting": 4, "events_dropped": 5},
     "database": {"connections": {"used": 1, "idle": 2}, "most": 10},

@@ -271,6 +271,7 @@ class CheckpointLoop:
             vehicle=[self._rows.vehicle_of[row] for row in rows.tolist()],
             visits=self._visits(rows),
             pairs=[self._pairs(row) for row in rows.tolist()],
+            route=self._state.routes.remembered(rows.tolist()),
             numbers={name: numbers[name] for name in NUMBERS},
         )
 

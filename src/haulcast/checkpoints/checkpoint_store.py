@@ -39,6 +39,7 @@ class Checkpoints:
         visits: its open visits as JSON text, [[fence id, visit id, entered_ms], ...]; where a side is in doubt, the columns of
             `geo.fence_transitions.Slots` from `doubt` on follow, also of fences that it is believed outside of.
         pairs: the vehicles near it, for proximity rules, as JSON text, [[rule id, vehicle id, visit id, entered_ms, is told], ...].
+        route: how far it has come on its active route, as JSON text (`haulcast.routes.route_watch`); NO_ROUTE: it has none.
         numbers: the columns of `NUMBERS`.
     """
 
@@ -46,6 +47,7 @@ class Checkpoints:
     vehicle: Sequence[str]
     visits: Sequence[str]
     pairs: Sequence[str]
+    route: Sequence[str]
     numbers: Mapping[str, NDArray[Any]]
 
     def __len__(self) -> int:

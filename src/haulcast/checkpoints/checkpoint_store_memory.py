@@ -71,4 +71,4 @@ class MemoryCheckpointStore:
 def _one(checkpoints: Checkpoints, i: int) -> Checkpoints:
     c = checkpoints
     numbers = {name: np.array(c.numbers[name][i : i + 1]) for name in NUMBERS}
-    return Checkpoints([c.fleet[i]], [c.vehicle[i]], [c.visits[i]], [c.pairs[i]], numbers)
+    return Checkpoints([c.fleet[i]], [c.vehicle[i]], [c.visits[i]], [c.pairs[i]], [c.route[i]], numbers)

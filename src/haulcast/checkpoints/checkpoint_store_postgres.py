@@ -15,24 +15,24 @@ PORTION = 2_000
 
 _TYPES: dict[type, str] = {np.int64: "bigint", np.float64: "float8"}
 _NUMBERS = ", ".join(NUMBERS)
-_ARRAYS = ", ".join(f"${i}::{_TYPES[dtype]}[]" for i, dtype in enumerate(NUMBERS.values(), start=5))
-_CHANGE = ", ".join(f"{name} = excluded.{name}" for name in ("visits", "pairs", *NUMBERS))
+_ARRAYS = ", ".join(f"${i}::{_TYPES[dtype]}[]" for i, dtype in enumerate(NUMBERS.values(), start=6))
+_CHANGE = ", ".join(f"{name} = excluded.{name}" for name in ("visits", "pairs", "route", *NUMBERS))
 
 # The lock on the vehicles makes a deletion wait, or this statement see that it has happened.
 _SAVE = f"""
     WITH incoming AS MATERIALIZED (
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], {_ARRAYS})
-            WITH ORDINALITY AS incoming (fleet, vehicle_id, visits, pairs, {_NUMBERS}, place)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], {_ARRAYS})
+            WITH ORDINALITY AS incoming (fleet, vehicle_id, visits, pairs, route, {_NUMBERS}, place)
     ), known AS MATERIALIZED (
         SELECT incoming.* FROM incoming JOIN vehicles USING (fleet, vehicle_id) FOR KEY SHARE OF vehicles
     ), saved AS (
-        INSERT INTO checkpoints (fleet, vehicle_id, visits, pairs, {_NUMBERS})
-        SELECT fleet, vehicle_id, visits::jsonb, pairs::jsonb, {_NUMBERS} FROM known
+        INSERT INTO checkpoints (fleet, vehicle_id, visits, pairs, route, {_NUMBERS})
+        SELECT fleet, vehicle_id, visits::jsonb, pairs::jsonb, route::jsonb, {_NUMBERS} FROM known
         ON CONFLICT (fleet, vehicle_id) DO UPDATE SET {_CHANGE}
     )
     SELECT place - 1 AS place FROM incoming WHERE place NOT IN (SELECT place FROM known)
 """  # noqa: S608 - no input in it
-_READ = f"SELECT fleet, vehicle_id, visits::text, pairs::text, {_NUMBERS} FROM checkpoints"  # noqa: S608 - no input in it
+_READ = f"SELECT fleet, vehicle_id, visits::text, pairs::text, route::text, {_NUMBERS} FROM checkpoints"  # noqa: S608 - no input in it
 
 
 class PostgresCheckpointStore:
@@ -64,17 +64,17 @@ class PostgresCheckpointStore:
         async with self._database.connection() as connection, connection.transaction(readonly=True):
             cursor = await connection.cursor(_READ)
             while rows := await cursor.fetch(PORTION):
-                fleet, vehicle, visits, pairs, *columns = zip(*rows, strict=True)
+                fleet, vehicle, visits, pairs, route, *columns = zip(*rows, strict=True)
                 numbers: dict[str, NDArray[Any]] = {
                     name: np.array(column, dtype)
                     for (name, dtype), column in zip(NUMBERS.items(), columns, strict=True)
                 }
-                yield Checkpoints(fleet, vehicle, visits, pairs, numbers)
+                yield Checkpoints(fleet, vehicle, visits, pairs, route, numbers)
 
 
 async def _save(connection: Any, checkpoints: Checkpoints) -> list[int]:
     columns = [checkpoints.numbers[name].tolist() for name in NUMBERS]
     missing = await connection.fetch(
-        _SAVE, checkpoints.fleet, checkpoints.vehicle, checkpoints.visits, checkpoints.pairs, *columns
-    )
+        _SAVE, checkpoints.fleet, checkpoints.vehicle, checkpoints.visits, checkpoints.pairs, checkpoints.route, *columns
+    )  # fmt: skip
     return [row["place"] for row in missing]

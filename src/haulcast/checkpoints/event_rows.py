@@ -7,10 +7,10 @@ from haulcast.checkpoints.visit_changes import VisitChange, visit_changes
 from haulcast.tracking.event_documents import EventDocument
 
 _EVENTS = """
-    INSERT INTO events (event_id, fleet, vehicle_id, other_id, fence_id, rule_id, kind, time_ms, document)
-    SELECT event_id, fleet, vehicle_id, other_id, fence_id, rule_id, kind, time_ms, document::json
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[])
-        WITH ORDINALITY AS told (event_id, fleet, vehicle_id, other_id, fence_id, rule_id, kind, time_ms, document, place)
+    INSERT INTO events (event_id, fleet, vehicle_id, other_id, fence_id, rule_id, route_id, kind, time_ms, document)
+    SELECT event_id, fleet, vehicle_id, other_id, fence_id, rule_id, route_id, kind, time_ms, document::json
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[])
+        WITH ORDINALITY AS told (event_id, fleet, vehicle_id, other_id, fence_id, rule_id, route_id, kind, time_ms, document, place)
     ORDER BY place
     ON CONFLICT (event_id) DO NOTHING
 """
@@ -57,7 +57,7 @@ def _row(event: EventDocument) -> tuple[Any, ...]:
     said = event.said
     return (
         event.event_id, event.fleet, said["vehicle"], said.get("other"), said.get("fence"), said.get("rule"),
-        said["event"], said["time_ms"], event.body.decode(),
+        said.get("route"), said["event"], said["time_ms"], event.body.decode(),
     )  # fmt: skip
 
 

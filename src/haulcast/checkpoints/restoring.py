@@ -82,6 +82,7 @@ def restore_portion(
     track["newest_is_lost"][row] = ~state.track.is_taken(row, numbers["seq"])
     state.rules.restore(row, numbers["told_ms"])
     state.rules.restore_pairs(_pairs(portion, row, rows))
+    state.routes.restore(row.tolist(), portion.route)
     state.ensure_rows(len(rows), rows.fleet_number)
     known = _slots(portion, row, handle_of)
     state.fences.state.restore(

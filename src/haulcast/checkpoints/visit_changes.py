@@ -37,10 +37,10 @@ class VisitChange:
 
 
 def visit_changes(events: Iterable[EventDocument]) -> list[VisitChange]:
-    """One change of each visit that these events are about, in the order of the events; rules' events and those of pairs are none."""
+    """One change of each visit that these events are about, in the order of the events; rules' and routes' events and those of pairs are none."""
     changes: dict[tuple[str, int], VisitChange] = {}
     for event in events:
-        if "rule" in event.said or "fence" not in event.said or event.visit == NONE:
+        if "rule" in event.said or "route" in event.said or "fence" not in event.said or event.visit == NONE:
             continue
         change, key = _change(event), (event.fleet, event.visit)
         before = changes.get(key)

@@ -50,6 +50,7 @@ def _filter_asked_for(request: Request) -> EventFilter:
         vehicles=_ids_asked_for(request, "vehicle"),
         fences=_ids_asked_for(request, "fence"),
         rules=_ids_asked_for(request, "rule"),
+        routes=_ids_asked_for(request, "route"),
         kinds=_kinds_asked_for(request),
         begin_ms=begin_ms,
         end_ms=end_ms,

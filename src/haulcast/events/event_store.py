@@ -41,6 +41,7 @@ class EventFilter:
         vehicles: of one of these, also as the second one of two.
         fences: of one of these.
         rules: told by one of these; a fact is told by none.
+        routes: of one of these.
         kinds: the words of the wire.
         begin_ms: not before this, by the event's own time.
         end_ms: before this.
@@ -49,6 +50,7 @@ class EventFilter:
     vehicles: tuple[str, ...] | None = None
     fences: tuple[str, ...] | None = None
     rules: tuple[str, ...] | None = None
+    routes: tuple[str, ...] | None = None
     kinds: tuple[str, ...] | None = None
     begin_ms: int | None = None
     end_ms: int | None = None

@@ -87,6 +87,7 @@ def _conditions(asked: EventFilter, values: list[Any]) -> list[str]:
         (asked.vehicles, "(vehicle_id = ANY({0}::text[]) OR other_id = ANY({0}::text[]))"),
         (asked.fences, "fence_id = ANY({}::text[])"),
         (asked.rules, "rule_id = ANY({}::text[])"),
+        (asked.routes, "route_id = ANY({}::text[])"),
         (asked.kinds, "kind = ANY({}::text[])"),
         (asked.begin_ms, "time_ms >= {}"),
         (asked.end_ms, "time_ms < {}"),

@@ -4,7 +4,6 @@ from bisect import bisect_right
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geo.fence_events import COLUMNS, NONE, Cause, FenceEvents, Kind, fence_events
 from haulcast.rules.rule import Rule
@@ -65,15 +64,15 @@ class Telling:
         if not self._told:
             return self._facts
         facts, slots = self._facts, _Slots(self._facts)
-        told: dict[str, NDArray[Any]] = {
-            name: np.array(column)
-            for name, column in zip(_RULE_COLUMNS, zip(*self._told, strict=True), strict=True)
-        }
+        told_columns = zip(*self._told, strict=True)
+        told = fence_events(
+            **{name: np.array(column) for name, column in zip(_RULE_COLUMNS, told_columns, strict=True)}
+        )
         names = ("row", "time_ms", "handle", "visit")
-        whole = zip(*(told[name].tolist() for name in names), self._with_fact, strict=True)
+        whole = zip(*(getattr(told, name).tolist() for name in names), self._with_fact, strict=True)
         slot = np.concatenate([slots.of_fact, [slots.of_told(*values) for values in whole]])
         is_fact = np.arange(len(slot)) < len(facts)
-        columns = {name: np.concatenate([getattr(facts, name), told[name]]) for name in COLUMNS}
+        columns = {name: np.concatenate([getattr(part, name) for part in (facts, told)]) for name in COLUMNS}
         ties = columns["rule"], columns["visit"], columns["handle"]  # so that no order of telling shows
         order = np.lexsort((*ties, columns["time_ms"], is_fact, slot, columns["row"]))
         return fence_events(**{name: column[order] for name, column in columns.items()})

@@ -11,9 +11,13 @@ from haulcast.tracking.step import StepResult
 
 KINDS = tuple(kind.name.lower() for kind in Kind)
 CAUSES = tuple(cause.name.lower() for cause in Cause)
-VALUES = {Kind.OVERSPEED: "speed_mps", Kind.NEAR: "distance_m", Kind.APART: "distance_m"}
+VALUES = {
+    Kind.OVERSPEED: "speed_mps", Kind.NEAR: "distance_m", Kind.APART: "distance_m", Kind.OFF_ROUTE: "distance_m",
+    Kind.LATE_RISK: "late_s",
+}  # fmt: skip
 
 Label = Callable[[int], tuple[str, str]]
+RouteLabel = Callable[[int, int], tuple[str, str]]
 
 
 class EventDocument(NamedTuple):
@@ -61,6 +65,8 @@ class _Event(NamedTuple):
     rule: int
     other: int
     value: float
+    route: int
+    stop: int
 
 
 class EventDocuments:
@@ -70,12 +76,21 @@ class EventDocuments:
         fence_label: id and name of a fence by its handle, also of one that has just been deleted.
         rule_label: id and name of a rule by its number in the rule set of the step that is told.
         first: number of the first event: higher than any that was ever given.
+        route_label: ids of a route and its stop by their numbers in the route set of the step that is told.
     """
 
-    def __init__(self, rows: VehicleRows, fence_label: Label, rule_label: Label, first: int) -> None:
+    def __init__(
+        self,
+        rows: VehicleRows,
+        fence_label: Label,
+        rule_label: Label,
+        first: int,
+        route_label: RouteLabel = lambda _route, _stop: ("", ""),
+    ) -> None:
         self._rows = rows
         self._fence_label = fence_label
         self._rule_label = rule_label
+        self._route_label = route_label
         self._next = first
         self._of: StepResult | None = None
         self._made: Sequence[EventDocument] = ()
@@ -111,6 +126,10 @@ class EventDocuments:
         said: dict[str, Any] = {"event": KINDS[event.kind], "cause": CAUSES[event.cause]}
         if event.rule != NONE:
             said["rule"], said["rule_name"] = self._rule_label(event.rule)
+        if event.route != NONE:
+            said["route"], stop = self._route_label(event.route, event.stop)
+            if stop:
+                said["stop"] = stop
         if event.visit != NONE:
             said["visit"] = event.visit
         said["vehicle"] = self._rows.vehicle_of[event.row]

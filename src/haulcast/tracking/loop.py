@@ -13,6 +13,7 @@ from geo.positions import PositionBatch, concatenate
 from geo.track_filter import FilterLimits, Reason
 from haulcast.histogram import AGE_BOUNDS_S, BATCH_BOUNDS, DELAY_BOUNDS_S, Histogram
 from haulcast.positions.inbox import Inbox, WaitingFrames
+from haulcast.routes.route_set import NO_ROUTES, RouteSet
 from haulcast.rules.rule_set import NO_RULES, RuleSet
 from haulcast.tracking.arrivals import Arrivals
 from haulcast.tracking.step import HubState, StepResult, step
@@ -72,7 +73,7 @@ class TickLoop:
 
     Args:
         decode: frames and the time they count as received -> one batch.
-        fence_set, rule_set: the fences and the rules in force now.
+        fence_set, rule_set, route_set: the fences, the rules and the driven routes in force now.
         listeners: called with every result; one that fails is logged and does not stop the others.
         on_failed: given the fixes of a step that failed; some may count as taken or refused, and no listener hears of them.
         now_ms, monotonic_s, call_later: the clock and the event loop's timer.
@@ -89,6 +90,7 @@ class TickLoop:
         decode: Decode,
         fence_set: Callable[[], FenceSet],
         rule_set: Callable[[], RuleSet] = lambda: NO_RULES,
+        route_set: Callable[[], RouteSet] = lambda: NO_ROUTES,
         listeners: Sequence[Callable[[StepResult], None]],
         now_ms: Callable[[], int],
         monotonic_s: Callable[[], float],
@@ -104,6 +106,7 @@ class TickLoop:
         self._decode = decode
         self._fence_set = fence_set
         self._rule_set = rule_set
+        self._route_set = route_set
         self._listeners = listeners
         self._now_ms = now_ms
         self._monotonic_s = monotonic_s
@@ -147,7 +150,8 @@ class TickLoop:
         batch = self._decode(waiting, now_ms)
         decided = [self._state.track.given_up(), batch] if self._state.track.has_given_up else [batch]
         try:
-            result = step(self._state, batch, self._fence_set(), now_ms, self._limits, self._rule_set())
+            sets = self._rule_set(), self._route_set()
+            result = step(self._state, batch, self._fence_set(), now_ms, self._limits, *sets)
         except Exception:
             self._on_failed(concatenate(decided))
             raise
