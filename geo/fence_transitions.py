@@ -29,6 +29,7 @@ from geo.fence_match import FenceHits, FencePlaces, as_column, match_fences
 from geo.fence_match import warm_up as warm_up_match
 from geo.fence_set import FenceSet, build_fence_set
 from geo.kernels import fence_transitions as kernel
+from geo.zero_rows import zero_rows
 
 _SLOTS = 4
 _MOST_BOXES = (
@@ -166,9 +167,13 @@ class FenceState:
 
     def _grow(self, rows: int, slots: int) -> None:
         grown = _states(rows, slots)
+        used = np.flatnonzero(self.states.used)
         arrays: Iterator[tuple[NDArray[Any], NDArray[Any]]] = zip(self.states, grown, strict=True)
         for old, new in arrays:
-            new[tuple(slice(length) for length in old.shape)] = old
+            if old.ndim == 1:
+                new[: len(old)] = old
+            else:
+                new[used, : old.shape[1]] = old[used]  # what was never written takes no memory
         self.states = grown
 
 
@@ -295,21 +300,21 @@ def _fences(fence_set: FenceSet) -> kernel.Fences:
 
 def _states(rows: int, slots: int) -> kernel.States:
     return kernel.States(
-        used=np.zeros(rows, np.int32),
-        handle=np.zeros((rows, slots), np.int32),
-        visit=np.zeros((rows, slots), np.int64),
-        entered_ms=np.zeros((rows, slots), np.int64),
-        doubt=np.zeros((rows, slots), np.int8),
-        turn_ms=np.zeros((rows, slots), np.int64),
-        turn_lat=np.zeros((rows, slots)),
-        turn_lon=np.zeros((rows, slots)),
-        still_lat=np.zeros((rows, slots)),
-        still_lon=np.zeros((rows, slots)),
-        still_m=np.zeros((rows, slots)),
-        is_known=np.zeros(rows, np.bool_),
-        time_ms=np.zeros(rows, np.int64),
-        lat_deg=np.zeros(rows),
-        lon_deg=np.zeros(rows),
+        used=zero_rows(rows, np.int32),
+        handle=zero_rows((rows, slots), np.int32),
+        visit=zero_rows((rows, slots), np.int64),
+        entered_ms=zero_rows((rows, slots), np.int64),
+        doubt=zero_rows((rows, slots), np.int8),
+        turn_ms=zero_rows((rows, slots), np.int64),
+        turn_lat=zero_rows((rows, slots), np.float64),
+        turn_lon=zero_rows((rows, slots), np.float64),
+        still_lat=zero_rows((rows, slots), np.float64),
+        still_lon=zero_rows((rows, slots), np.float64),
+        still_m=zero_rows((rows, slots), np.float64),
+        is_known=zero_rows(rows, np.bool_),
+        time_ms=zero_rows(rows, np.int64),
+        lat_deg=zero_rows(rows, np.float64),
+        lon_deg=zero_rows(rows, np.float64),
     )
 
 

@@ -28,6 +28,7 @@ from geo.kernels import late_fixes as kernel
 from geo.kernels.fence_transitions import States
 from geo.kernels.plausible_fixes import FIX
 from geo.kernels.track_filter import NEVER_MS, TRACK_ROW, FilterLimits
+from geo.zero_rows import zero_rows
 
 __all__ = ["FIRST_NEW", "FIX", "LateFixes", "Replay", "warm_up"]
 
@@ -98,7 +99,7 @@ class LateFixes:
         old = len(self._head)
         if rows > old:
             size = max(rows, 2 * old, 64)
-            head, fixes = np.zeros(size, kernel.HEAD), np.zeros((size, self._fixes.shape[1]), FIX)
+            head, fixes = np.zeros(size, kernel.HEAD), zero_rows((size, self._fixes.shape[1]), FIX)
             used = np.flatnonzero(self._head["count"])
             head["open_ms"] = NEVER_MS
             head[:old], fixes[used] = self._head, self._fixes[used]  # what was never written takes no memory

@@ -7,9 +7,10 @@ latitude from its fix before, was that far from where the other one was last see
 never near.
 
 Who is parked about the distance away is not to come near and go with every wobble of the receivers. With a the hypotenuse of both
-accuracies, and d what the pair's distance differs from the group's, a turn is
-proved by d > a, or by the second such fix in a row; if the pair has never been further than 3 a from the group's distance since it last
-turned, by d > 3 a. A member's first fix proves at once, and so does one where no accuracy is known.
+accuracies, and d what the pair's distance differs from the group's, a turn is proved by d > a, or by the second such fix in a row; while
+neither has moved since the pair last turned, by d > 3 a. One has moved when a fix of it was further from where it was then than three
+times both accuracies together, as in `geo.fence_transitions`, which also says how a place is bettered. A member's first fix proves at
+once, and so does one where no accuracy is known.
 """
 
 from collections.abc import Iterator
@@ -223,7 +224,7 @@ class Proximity:
     def _grow_pairs(self) -> None:
         net, pairs = self._net, len(self._net.doubt)
         more = _net(0, pairs)
-        names = ("edges", "doubt", "turn_ms", "turn", "free")
+        names = ("edges", "doubt", "turn_ms", "turn", "still", "free")
         joined = {name: np.concatenate([getattr(net, name), getattr(more, name)]) for name in names}
         self._net = net._replace(**joined)
         self._add_free_pairs(pairs)
@@ -261,6 +262,7 @@ def _net(members: int, pairs: int) -> kernel.Net:
         doubt=np.zeros(pairs, np.int8),
         turn_ms=np.zeros(pairs, np.int64),
         turn=np.zeros((pairs, 2)),
+        still=np.zeros((2 * pairs, 4)),  # the columns of `standing`
         free=np.zeros(pairs, np.int32),
         found=np.zeros(members, np.int32),
         counts=np.zeros(2, np.int64),

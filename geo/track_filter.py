@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from geo.kernels import track_filter as kernel
 from geo.kernels.track_filter import FilterLimits
 from geo.positions import COLUMNS, PositionBatch, concatenate, from_columns, position_batch
+from geo.zero_rows import zero_rows
 
 __all__ = [
     "SEQUENCES",
@@ -132,7 +133,10 @@ class TrackState:
         fresh["held_source"] = kernel.NO_SOURCE
         fresh["tokens"] = np.inf  # cut to the burst at the first fix
         self.track = np.concatenate([self.track, fresh])
-        self._held = concatenate([self._held, position_batch(size - old)])
+        held, grown = self.held(), from_columns(zero_rows(size, dtype) for dtype in COLUMNS.values())
+        for name in COLUMNS:  # of those only, and the rest takes no memory
+            getattr(grown, name)[held] = getattr(self._held, name)[held]
+        self._held = grown
 
     def handled_seq(self, row: NDArray[np.integer]) -> NDArray[np.int64]:
         """The highest sequence of each row up to which every fix was taken or refused; -1: none."""

@@ -23,6 +23,7 @@ from geo.kernels.geodesy import (
     surface_point,
     unit_vector,
 )
+from geo.kernels.standing import RARE, REACH, has_moved, stand
 
 NONE = -1
 
@@ -43,7 +44,7 @@ TO, NEXT_EDGE = 0, 1
 
 # bits of a pair's doubt; 0 is near beyond doubt
 APART = 1  # believed apart; the pair is kept for what follows
-AT_LINE = 2  # not armed: about the distance apart ever since the last change
+STILL = 2  # both may stand where its last change was proved
 PENDING = 4  # at the last fix of either it was the other way, and that did not prove it
 
 # numbers in `counts`
@@ -53,7 +54,6 @@ FREE, STAMP = 0, 1
 PAIR, MOVER, STANDER, IS_NEAR, EVENT_TIME, FIX = 0, 1, 2, 3, 4, 5
 EVENT_COLUMNS = 6
 
-ARMS_AT = 3.0
 LEAST_CUBE_M = 10.0
 _ORIGIN_M = 6_500_000.0
 _CUBE_BITS = 21
@@ -74,6 +74,9 @@ class Net(NamedTuple):
     doubt: NDArray[np.int8]  # [p]
     turn_ms: NDArray[np.int64]  # [p] when what is pending came about
     turn: NDArray[np.float64]  # [p, 2] where
+    still: NDArray[
+        np.float64
+    ]  # [2 p, 4] by edge, where the member that it begins at may stand; see `standing`
     free: NDArray[np.int32]  # [p] the first `counts[FREE]` are pairs not in use
     found: NDArray[np.int32]  # [m] room for a search
     counts: NDArray[np.int64]  # [2]
@@ -234,26 +237,31 @@ def _note_turn(net: Net, pair: int, m: int, o: int, fix: Fix) -> None:
 
 @njit(cache=True, nogil=True)
 def _judge(
-    net: Net, pair: int, m: int, o: int, fix: Fix, event: NDArray[np.int64], place: NDArray[np.float64]
+    net: Net, edge: int, m: int, o: int, fix: Fix, event: NDArray[np.int64], place: NDArray[np.float64]
 ) -> bool:
-    """Looks at a pair after a fix of m; True: it has turned, and the event is written. Drops pairs that are apart beyond doubt."""
+    """Looks at a pair after a fix of m, where the edge begins; True: it has turned, and the event is written.
+
+    Drops pairs that are apart beyond doubt.
+    """
+    pair = edge // 2
+    if net.doubt[pair] & STILL and has_moved(net.still[edge], fix.x, fix.y, fix.z, fix.accuracy_m):
+        net.doubt[pair] &= ~STILL
     apart_m, distance_m = _apart_m(net, fix, o), net.distance_m[net.members[m, GROUP]]
     beyond_m, doubt = abs(apart_m - distance_m), net.doubt[pair]
     unsure_m = math.hypot(fix.accuracy_m, net.places[o, ACCURACY])
-    is_at_line = unsure_m > 0.0 and beyond_m <= ARMS_AT * unsure_m
     is_near, has_turned = apart_m <= distance_m, False
     if is_near == (doubt & APART == 0):
-        net.doubt[pair] = (doubt & APART) | (AT_LINE if doubt & AT_LINE and is_at_line else 0)
+        net.doubt[pair] = doubt & (APART | STILL)
     else:
         if not doubt & PENDING:
             _note_turn(net, pair, m, o, fix)
-        if doubt & AT_LINE:
-            has_turned = not is_at_line
-        else:
-            has_turned = doubt & PENDING != 0 or unsure_m == 0.0 or beyond_m > unsure_m
-        if has_turned or fix.is_first:
+        has_turned = unsure_m == 0.0 or beyond_m > unsure_m * (REACH if doubt & STILL else 1.0)
+        if has_turned or fix.is_first or doubt & (PENDING | STILL) == PENDING:
             has_turned = True
-            net.doubt[pair] = (0 if is_near else APART) | (AT_LINE if is_at_line else 0)
+            net.doubt[pair] = (0 if is_near else APART) | (STILL if unsure_m > 0.0 else 0)
+            times, at = RARE if doubt & STILL else 1.0, net.places[o]
+            stand(net.still[edge], fix.x, fix.y, fix.z, times * fix.accuracy_m)
+            stand(net.still[edge ^ 1], at[X], at[Y], at[Z], times * at[ACCURACY])
             event[PAIR], event[MOVER], event[STANDER], event[IS_NEAR] = pair, m, o, is_near
             event[EVENT_TIME], event[FIX] = net.turn_ms[pair], fix.number
             place[0], place[1], place[2] = net.turn[pair, 0], net.turn[pair, 1], apart_m
@@ -314,11 +322,11 @@ def move(
         edge = net.members[m, FIRST_EDGE] if fix[i] != NONE else NONE
         while edge != NONE:
             after = net.edges[edge, NEXT_EDGE]
-            n += _judge(net, edge // 2, m, net.edges[edge, TO], now, whole[n], places[n])
+            n += _judge(net, edge, m, net.edges[edge, TO], now, whole[n], places[n])
             edge = after
         for j in range(fresh):
             pair = make_pair(net, m, net.found[j], APART)
-            n += _judge(net, pair, m, net.found[j], now, whole[n], places[n])
+            n += _judge(net, 2 * pair, m, net.found[j], now, whole[n], places[n])
         _stand(net, m, now)
     return whole[:n], places[:n], member.size
 

@@ -145,7 +145,7 @@ class Settings:
         most=10_000,
     )
     read_buffer_bytes: int = _setting(
-        1024, "first read buffer of a socket; grows when needed", least=256, most=65_536
+        2048, "first read buffer of a socket; grows when needed", least=2048, most=65_536
     )
 
     allowed_origins: str = _setting(

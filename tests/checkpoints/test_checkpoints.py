@@ -209,7 +209,7 @@ class Away:
         self.tries = 0
         self.saved: list[str] = []
 
-    async def save(self, checkpoints: Checkpoints, events=()) -> list[int]:
+    async def save(self, checkpoints: Checkpoints, events=(), deleted=()) -> list[int]:
         self.tries += 1
         if not self.is_there:
             raise StoreError("database_unreachable", "gone")

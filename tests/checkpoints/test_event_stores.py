@@ -1,6 +1,7 @@
 """Events and visits in each store, and those that wait for it: order, bounds, and vehicles that are on no record."""
 
 import asyncio
+from contextlib import suppress
 from types import SimpleNamespace
 
 import asyncpg
@@ -10,13 +11,14 @@ from test_checkpoints import Away, Run, checkpoints_of
 
 from geo.fence_area import Circle
 from geo.fence_events import NONE, Cause, Kind, fence_events
-from haulcast.checkpoints import checkpoint_loop
+from haulcast.checkpoints import checkpoint_loop, event_rows
 from haulcast.checkpoints.checkpoint_loop import saving
 from haulcast.checkpoints.checkpoint_store_memory import MemoryCheckpointStore
 from haulcast.checkpoints.checkpoint_store_postgres import PostgresCheckpointStore
 from haulcast.checkpoints.newer_fixes import PostgresNewerFixes
 from haulcast.checkpoints.restoring import NUMBERS_APART, first_number
 from haulcast.checkpoints.waiting_events import EVENT_BYTES, WaitingEvents
+from haulcast.errors import NotFoundError
 from haulcast.history.history_store_postgres import PostgresHistoryStore
 from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.tracking.event_documents import EventDocuments
@@ -215,11 +217,11 @@ class Records(MemoryCheckpointStore):
         self.poison = ""
         self.saved: list[list[str]] = []
 
-    async def save(self, checkpoints, events=()):
+    async def save(self, checkpoints, events=(), deleted=()):
         if self.poison in checkpoints.vehicle:
             raise ValueError("no")
         self.saved.append(list(checkpoints.vehicle))
-        return await super().save(checkpoints, events)
+        return await super().save(checkpoints, events, deleted)
 
 
 @pytest.fixture
@@ -266,6 +268,50 @@ async def test_what_was_told_of_a_vehicle_is_stored_though_it_is_deleted(run):
     loop.forget(row)
     await loop.save_rest()
     assert (stored(store), store._checkpoints, len(loop.events)) == ([("gone", "enter")], {}, 0)
+
+
+@pytest.mark.parametrize("is_under_way", [False, True])
+async def test_a_visit_that_is_stored_after_its_vehicle_was_deleted_does_not_last(
+    run, database, monkeypatch, is_under_way
+):
+    """It has ended, also when its events were just being stored; that of the vehicle that comes back under the same id lasts."""
+    store, vehicles = PostgresCheckpointStore(database), PostgresVehicleStore(database)
+    loop = run.loop(store)
+    loop.on_step(run.step(("acme", "gone", 1, 50.0), ("acme", "other", 1, 50.0)))
+    row = run.rows.find("acme", "gone")
+    if is_under_way:  # of a vehicle that was not on record in time; nothing makes its deletion wait
+        loop._unbound.add(row)
+    await vehicles.add_missing([("acme", "gone"), ("acme", "other")])
+    saving_one = asyncio.create_task(loop.save_portion()) if is_under_way else None
+    if saving_one is not None:
+        monkeypatch.setattr(event_rows, "write_events", _after(vehicles, event_rows.write_events))
+        await asyncio.sleep(0)
+    else:
+        await vehicles.delete("acme", "gone")
+    for part in (run.state.last, run.state.fences, loop):
+        part.forget(row)
+    if saving_one is not None:
+        await saving_one
+    loop.on_step(run.step(("acme", "gone", 2, 50.0)))
+    await loop.save_rest()
+    async with database.connection() as connection:
+        visits = await connection.fetch(
+            "SELECT vehicle_id, left_ms IS NULL FROM visits ORDER BY vehicle_id, visit"
+        )
+    assert [tuple(visit) for visit in visits] == [("gone", False), ("gone", True), ("other", True)]
+    assert not loop._deleted
+
+
+def _after(vehicles, write_events):
+    """Stores events right after the deletion of their vehicle."""
+
+    async def write(connection, events):
+        if any(event.said["vehicle"] == "gone" for event in events):
+            with suppress(NotFoundError):
+                await vehicles.delete("acme", "gone")
+        await write_events(connection, events)
+
+    return write
 
 
 async def test_one_vehicle_that_can_never_be_stored_holds_up_nobody_for_long(run, wait_until):

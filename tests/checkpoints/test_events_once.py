@@ -57,11 +57,11 @@ class Store(MemoryCheckpointStore):
         self.vehicles = set()
         self.fails = ""
 
-    async def save(self, checkpoints, events=()):
+    async def save(self, checkpoints, events=(), deleted=()):
         await asyncio.sleep(0)
         if self.fails == "before":
             raise StoreError("away", "gone")
-        missing = await super().save(checkpoints, events)
+        missing = await super().save(checkpoints, events, deleted)
         await asyncio.sleep(0)
         if self.fails == "after":
             raise StoreError("away", "gone in the middle")

@@ -51,6 +51,19 @@ def test_the_table_is_bounded() -> None:
     assert len(buckets) == 100
 
 
+def test_full_buckets_are_forgotten() -> None:
+    """Who came once and then was silent takes no room; who is still filling up is remembered."""
+    buckets = Buckets(1.0, 10)
+    for _ in range(10):
+        buckets.take("greedy", 0.0)
+    for number in range(1_000):
+        buckets.take(number, number / 200)  # each is full again after a second
+    assert [bool(buckets.take("greedy", 5.0)) for _ in range(6)] == [False] * 5 + [True]
+    for number in range(1_000, 5_000):
+        buckets.take(number, number / 200)
+    assert len(buckets) < 210
+
+
 def test_tiers_by_role_and_a_bucket_by_token() -> None:
     """Each role has its own rate; a token with an id is one, and others are told apart by bearer and end."""
     settings = Settings(device_requests_burst=3, viewer_requests_burst=2, staff_requests_burst=1)

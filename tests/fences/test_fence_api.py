@@ -189,6 +189,29 @@ async def test_pages(client) -> None:
         assert (answer.status_code, answer.json()["field"]) == (400, "limit")
 
 
+@pytest.mark.parametrize("limit", [1, 31, 32, 33, 70])
+async def test_a_page_of_large_fences_is_shorter(client, monkeypatch, limit) -> None:
+    """A page ends when it has grown large, and with one fence at the least; together they are all fences, each once and as it is read alone."""
+    corridor = {"type": "LineString", "coordinates": [[0, 0], [1, 1], [2, 0.5]]}
+    features = [
+        feature(corridor, "f00", width_m=200.5),
+        feature({"type": "Point", "coordinates": [1, 2]}, "f01", radius_m=9),
+    ]
+    features += [feature(square(i % 7), f"f{i:02}", tags=["x"], attributes={"i": i}) for i in range(2, 70)]
+    await client.post("/v1/fences:import", json={"type": "FeatureCollection", "features": features})
+    alone = [(await client.get(f"/v1/fences/f{i:02}")).json() for i in range(70)]
+    one_bytes = len(orjson.dumps(alone[5]["geometry"]))
+    for most_bytes, fits in ((1, 1), (8 * one_bytes, 8), (10**9, 70)):
+        monkeypatch.setattr(fence_api, "PAGE_BYTES", most_bytes)
+        place, got, longest = f"/v1/fences?limit={limit}", [], 0
+        while place:
+            page = (await client.get(place)).json()
+            got += page["features"]
+            longest, place = max(longest, len(page["features"])), page.get("next")
+        assert got == alone
+        assert longest <= min(limit, fits + 1)
+
+
 async def test_roles(hub) -> None:
     """Viewers read, dispatchers and admins write, devices do neither, and no token is 401."""
     asked = {

@@ -267,3 +267,14 @@ async def _assert_in_force(hub) -> None:
         hits = match_fences(fences, np.zeros(1, np.int32), np.array([inside.y]), np.array([inside.x]))
         found = {hub.catalogue.id_of(int(fences.handles[index])) for index in hits.fence}
         assert stored["id"] in found
+
+
+async def test_narrow_corridors_are_bounded_together(client, monkeypatch) -> None:
+    """Short texts of long, narrow corridors cannot keep the hub busy for hours: their outlines are counted over the whole request."""
+    monkeypatch.setattr(fence_import, "MOST_OUTLINED", 50_000)
+    line = {"type": "LineString", "coordinates": [[0, 40], [20, 40]]}
+    narrow = [feature(line, f"narrow-{i}", width_m=10) for i in range(50)]
+    answer = await client.post(IMPORT, json=_collection(narrow))
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_positions")
+    assert (await client.get("/v1/fences")).json()["features"] == []
+    assert (await client.post(IMPORT, json=_collection(narrow[:2]))).json()["created"] == 2

@@ -229,17 +229,50 @@ def test_any_doubt_is_settled_as_the_rule_says(seed, accuracy_m):
         expected = set()
         for other in at.keys() - {row}:
             pair = frozenset((row, other))
-            is_near, is_armed, is_pending = pairs.get(pair, (False, True, False))
+            is_near, still, is_pending = pairs.get(pair, (False, {}, False))
+            if still:
+                still = _still_after(dict(still), row, at[row])
             metres, a = apart(*place, *at[other][:2]), np.hypot(at[row][2], at[other][2])
             d = abs(metres - 500)
             if (metres <= 500) == is_near:
-                pairs[pair] = is_near, is_armed or d > 3 * a or a == 0, False
-            elif is_first or a == 0 or (d > 3 * a if not is_armed else d > a or is_pending):
-                pairs[pair] = not is_near, d > 3 * a or a == 0, False
+                pairs[pair] = is_near, still, False
+            elif is_first or a == 0 or (d > 3 * a if still else d > a or is_pending):
+                times = 1.5 if still else 1.0
+                places = {one: (*at[one][:2], times * at[one][2]) for one in pair}
+                pairs[pair] = not is_near, places if a else {}, False
                 expected.add((*sorted(pair), not is_near))
             else:
-                pairs[pair] = is_near, is_armed, True
+                pairs[pair] = is_near, still, True
         assert {turn[:3] for turn in short(told)} == expected
+
+
+def _still_after(still: dict, row: int, fix: tuple) -> dict:
+    """Where both may stand after a fix of one of them; empty: it has moved."""
+    metres, reach_m = apart(*fix[:2], *still[row][:2]), 3 * still[row][2]
+    if metres > reach_m + 3 * fix[2]:
+        return {}
+    if 0 < 3 * fix[2] < reach_m - metres:
+        still[row] = fix
+    return still
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.95])
+def test_who_stand_come_near_once_at_most_and_part_once_at_most(correlation):
+    """However far apart two stand, and however long, with normal jitter of 68 % within the accuracy."""
+    rng, fixes = np.random.default_rng(5), 1_000
+    row = rng.integers(0, 2, fixes)
+    for _ in range(150):
+        proximity, accuracy_m = group_of(VEHICLE, OTHER), float(rng.choice([5.0, 15.0, 40.0]))
+        jitter = rng.normal(0, accuracy_m / 1.51, (fixes, 2))
+        for i in range(1, fixes):
+            jitter[i] = correlation * jitter[i - 1] + np.sqrt(1 - correlation**2) * jitter[i]
+        metres_east = np.where(row == 0, 0.0, 500 + rng.uniform(-4, 4) * accuracy_m) + jitter[:, 0]
+        turns = proximity.move(
+            row.astype(np.int32), 1_000 * np.arange(fixes), jitter[:, 1] / 110_574, metres_east / 111_320,
+            np.full(fixes, accuracy_m),
+        )  # fmt: skip
+        assert np.count_nonzero(turns.is_near) <= 1
+        assert np.count_nonzero(~turns.is_near) <= 1
 
 
 @settings(max_examples=30, deadline=None)

@@ -117,16 +117,15 @@ def test_a_single_teleport_is_refused_when_the_track_goes_on_without_it():
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_a_teleport_that_is_borne_out_is_released_in_order(cut):
-    """When the next fix agrees with the held one both are taken, also when they come in different batches."""
+    """When the next fix agrees with the held one both are taken, also when they come in different batches and room is made between."""
     whole = batch_of({}, {"lat_deg": 40.0}, {"lat_deg": 40.0001}, {"lat_deg": 40.0002})
     whole = PositionBatch(
         *(getattr(whole, n) for n in whole.__slots__[:-1]), attributes={1: b'{"held":1}', 3: b'{"x":3}'}
     )
     state = fresh_state()
-    parts = [
-        filter_track(state, whole.take(np.arange(a, b)), NOW_MS, LIMITS).accepted
-        for a, b in ((0, cut), (cut, 4))
-    ]
+    parts = [filter_track(state, whole.take(np.arange(cut)), NOW_MS, LIMITS).accepted]
+    state.ensure_rows(20_000)
+    parts.append(filter_track(state, whole.take(np.arange(cut, 4)), NOW_MS, LIMITS).accepted)
     taken = concatenate(parts)
     assert taken.seq.tolist() == [0, 1, 2, 3]
     assert taken.lat_deg.tolist() == [37.7, 40.0, 40.0001, 40.0002]

@@ -67,7 +67,7 @@ class World:
             raise StoreError("away", "the store went away in the middle")
         return fresh
 
-    async def save(self, checkpoints, events=()) -> list[int]:
+    async def save(self, checkpoints, events=(), deleted=()) -> list[int]:
         """The store of checkpoints."""
         self.checkpoints.append(checkpoints)
         return []

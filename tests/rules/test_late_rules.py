@@ -132,3 +132,28 @@ def test_a_late_fix_through_the_step_moves_a_dwell_that_waits():
     assert world.step(now_s=1_385) == []
     (dwell,) = world.step(now_s=1_420)
     assert dwell.s == corrected.s + 1_000
+
+
+def test_a_pass_of_which_a_late_fix_makes_a_visit_crosses_once():
+    """The pass was told; the fix inside that comes late tells enter and exit, and no second cross, but to a rule that is new."""
+    world = World(rule(RuleKind.CROSS), rule(RuleKind.EXIT), late_fixes=64)
+    told = world.step(Fix(0, IN - 0.02), Fix(60, IN + 0.02))
+    assert [(one.kind, one.rule) for one in told] == [("cross", "cross")]
+    world.rules(rule(RuleKind.CROSS), rule(RuleKind.EXIT), rule(RuleKind.CROSS, "new"))
+    late = world.step(Fix(30, IN), now_s=61)
+    assert [(one.kind, one.rule, one.cause) for one in late] == [
+        ("enter", "", "late"), ("exit", "", "late"), ("exit", "exit", "late"), ("cross", "new", "late"),
+    ]  # fmt: skip
+    back = world.step(Fix(120, IN - 0.02))  # another pass is another one
+    assert [(one.kind, one.rule) for one in back] == [("cross", "cross"), ("cross", "new")]
+
+
+def test_a_late_visit_beside_a_pass_crosses():
+    """A pass of another time, or of a vehicle that was forgotten since, says nothing about it."""
+    for is_forgotten in (False, True):
+        world = World(rule(RuleKind.CROSS), late_fixes=64)
+        world.step(Fix(0, IN - 0.02), Fix(60, IN + 0.02), Fix(400, IN + 0.02))
+        if is_forgotten:
+            world.state.rules.forget(0)
+        late = world.step(Fix(30 if is_forgotten else 200, IN), now_s=401)
+        assert [(one.kind, one.rule) for one in late] == [("enter", ""), ("exit", ""), ("cross", "cross")]

@@ -21,7 +21,7 @@ class Memory:
     def __init__(self) -> None:
         self.kept = []
 
-    async def save(self, checkpoints, events=()):
+    async def save(self, checkpoints, events=(), deleted=()):
         self.kept.append(checkpoints)
         return []
 

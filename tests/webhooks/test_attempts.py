@@ -170,3 +170,17 @@ async def test_tls_is_verified_by_name(tmp_path) -> None:
                 assert (await Attempts(pools, 5.0).post(url, {}, b"{}", 0)).verdict is verdict
         assert names == ["hook.example", "other.example", "hook.example"]
         assert [request.headers["host"] for request in found.received] == [f"hook.example:{found.port}"]
+
+
+async def test_an_answer_counts_though_its_body_outlasts_the_deadline() -> None:
+    """A head that comes in time and says 410 is believed, whatever its body does; else it would be asked again for days."""
+
+    async def half(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 410 Gone\r\nContent-Length: 100\r\n\r\nno")
+        await writer.drain()
+        await reader.read(1_000)
+
+    async with receiver() as found:
+        found.serve = half
+        assert (await post(found, timeout_s=0.5)).verdict is Verdict.GONE

@@ -5,7 +5,7 @@ moved, every `checkpoint_interval_s`. Of these only the rows are remembered; eve
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import numpy as np
@@ -13,12 +13,18 @@ import orjson
 import structlog
 from numpy.typing import NDArray
 
-from haulcast.checkpoints.checkpoint_store import NONE_OPEN, NUMBERS, Checkpoints, CheckpointStore
+from haulcast.checkpoints.checkpoint_store import (
+    NONE_OPEN,
+    NUMBERS,
+    Checkpoints,
+    CheckpointStore,
+    DeletedVehicle,
+)
 from haulcast.checkpoints.waiting_events import WaitingEvents
 from haulcast.errors import StoreError
 from haulcast.positions.last_positions import KEPT
 from haulcast.positions.vehicle_rows import VehicleRows
-from haulcast.tracking.event_documents import EventDocuments
+from haulcast.tracking.event_documents import EventDocument, EventDocuments
 from haulcast.tracking.step import HubState, StepResult
 
 SAVED, MOVED, DUE, EVENT = 0, 1, 2, 3  # why a row waits, the most urgent highest
@@ -76,6 +82,7 @@ class CheckpointLoop:
         self._unbound: set[int] = (
             set()
         )  # rows that are not on record, whose events are stored without a checkpoint
+        self._deleted: dict[int, DeletedVehicle] = {}  # by row, those of which events wait
         self._most_rows = PORTION
         self._failures = 0
         self._tried = np.empty(0, np.int64)
@@ -118,6 +125,8 @@ class CheckpointLoop:
         if row in self.events:
             self._unbound.add(row)
             self._need[row] = EVENT
+            vehicle, next_visit = self._rows.vehicle_of[row], self._state.fences.state.next_visit
+            self._deleted[row] = DeletedVehicle(self._rows.fleet_of(row), vehicle, next_visit)
 
     async def run(self) -> None:
         """Save, for ever."""
@@ -163,19 +172,30 @@ class CheckpointLoop:
         # no await from here to the save: the state has to be the one that these events have led to
         events = self.events.of_rows(rows.tolist())
         kept = rows[self._is_storable(rows)]
+        deleted = {row: self._deleted[row] for row in rows.tolist() if row in self._deleted}
         self._writing = len(rows)
         try:
-            missing = await self._store.save(self._checkpoints(kept), events) if len(kept) or events else ()
+            missing = await self._save(kept, events, list(deleted.values()))
         except BaseException:
             self._need[rows] = np.maximum(self._need[rows], before)
             raise
         finally:
             self._writing = 0
+        for row, vehicle in deleted.items():
+            if self._deleted.get(row) is vehicle:  # else it was deleted once more meanwhile
+                del self._deleted[row]
         again = kept[np.array(missing, np.int64)]
         self._note_saved(rows, kept, again)
         if self.events.take_stored(events, set(again.tolist())):
             self._on_events_stored()
         return len(rows)
+
+    async def _save(
+        self, kept: NDArray[np.int64], events: Sequence[EventDocument], deleted: Sequence[DeletedVehicle]
+    ) -> Sequence[int]:
+        if not (len(kept) or events or deleted):
+            return ()
+        return await self._store.save(self._checkpoints(kept), events, deleted)
 
     def _portion(self, least: int) -> NDArray[np.int64]:
         """The rows to save next, each once: those with events, the oldest first, then the others that need it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,14 @@ class Checkpoints:
         return len(self.vehicle)
 
 
+class DeletedVehicle(NamedTuple):
+    """One that was deleted while events of it waited; of its visits those numbered below `before_visit` ended with it."""
+
+    fleet: str
+    vehicle: str
+    before_visit: int
+
+
 class CheckpointStore(Protocol):
     """One checkpoint a vehicle, by (fleet, vehicle id); all events, each once, and the visits that follow from them.
 
@@ -67,13 +75,19 @@ class CheckpointStore(Protocol):
     - Every method raises StoreError when the store cannot be reached; whether a save that failed so was done is unknown.
     """
 
-    async def save(self, checkpoints: Checkpoints, events: Sequence[EventDocument] = ()) -> Sequence[int]:
+    async def save(
+        self,
+        checkpoints: Checkpoints,
+        events: Sequence[EventDocument] = (),
+        deleted: Sequence[DeletedVehicle] = (),
+    ) -> Sequence[int]:
         """Replace the checkpoints of these vehicles, each named once, and store events; returns the indices of those not on record.
 
         Args:
             checkpoints: each of a state that includes all events told of the vehicle so far.
             events: in order; those of a vehicle that `checkpoints` names and that is not on record are not stored, those of vehicles
                 that it does not name are.
+            deleted: of whom visits that have not ended by then, after the events, end now.
         """
 
     async def newest_event(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from haulcast.checkpoints.checkpoint_store import NUMBERS, Checkpoints
+from haulcast.checkpoints.checkpoint_store import NUMBERS, Checkpoints, DeletedVehicle
 from haulcast.checkpoints.visit_changes import VisitChange, visit_changes
 from haulcast.tracking.event_documents import EventDocument
 
@@ -25,7 +25,12 @@ class MemoryCheckpointStore:
         self.visits: dict[tuple[str, int], VisitChange] = {}
         self._checkpoints: dict[tuple[str, str], Checkpoints] = {}
 
-    async def save(self, checkpoints: Checkpoints, events: Sequence[EventDocument] = ()) -> Sequence[int]:
+    async def save(
+        self,
+        checkpoints: Checkpoints,
+        events: Sequence[EventDocument] = (),
+        deleted: Sequence[DeletedVehicle] = (),
+    ) -> Sequence[int]:
         """See `CheckpointStore`."""
         names = list(zip(checkpoints.fleet, checkpoints.vehicle, strict=True))
         missing = [
@@ -40,6 +45,12 @@ class MemoryCheckpointStore:
             self.events.setdefault(event.number, event)
         for change in visit_changes(kept):
             self._change(change)
+        for fleet, vehicle, before_visit in deleted:
+            for key, visit in self.visits.items():
+                if (visit.fleet, visit.vehicle, visit.left_ms) == (fleet, vehicle, None) and key[
+                    1
+                ] < before_visit:
+                    self.visits[key] = replace(visit, left_ms=visit.entered_ms)
         return missing
 
     async def newest_event(self) -> int:

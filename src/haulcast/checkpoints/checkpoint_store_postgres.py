@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from haulcast.checkpoints import event_rows
-from haulcast.checkpoints.checkpoint_store import NUMBERS, Checkpoints
+from haulcast.checkpoints.checkpoint_store import NUMBERS, Checkpoints, DeletedVehicle
 from haulcast.database.pool import Database
 from haulcast.tracking.event_documents import EventDocument
 
@@ -41,10 +41,15 @@ class PostgresCheckpointStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, checkpoints: Checkpoints, events: Sequence[EventDocument] = ()) -> Sequence[int]:
+    async def save(
+        self,
+        checkpoints: Checkpoints,
+        events: Sequence[EventDocument] = (),
+        deleted: Sequence[DeletedVehicle] = (),
+    ) -> Sequence[int]:
         """See `CheckpointStore`."""
         async with self._database.connection() as connection:
-            if not events:  # one statement is a transaction by itself
+            if not events and not deleted:  # one statement is a transaction by itself
                 return await _save(connection, checkpoints)
             async with connection.transaction():
                 missing = await _save(connection, checkpoints) if len(checkpoints) else []
@@ -52,6 +57,8 @@ class PostgresCheckpointStore:
                 kept = [event for event in events if (event.fleet, event.said["vehicle"]) not in unknown]
                 if kept:
                     await event_rows.write_events(connection, kept)
+                for vehicle in deleted:
+                    await event_rows.end_visits(connection, *vehicle)
         return missing
 
     async def newest_event(self) -> int:

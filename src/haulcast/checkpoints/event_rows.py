@@ -29,6 +29,12 @@ _VISITS = """
 _WITHDRAWN = "DELETE FROM visits WHERE (fleet, visit) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))"
 
 
+_END = """
+    UPDATE visits SET left_ms = greatest(entered_ms, (extract(epoch FROM now()) * 1000)::bigint)
+    WHERE fleet = $1 AND vehicle_id = $2 AND visit < $3 AND left_ms IS NULL
+"""
+
+
 async def write_events(connection: Any, events: Sequence[EventDocument]) -> None:
     """Write events, in their order, and what they say of visits; those that are there already once more, which changes nothing.
 
@@ -45,6 +51,11 @@ async def write_events(connection: Any, events: Sequence[EventDocument]) -> None
     lasting = [_visit_row(change) for change in changes if not change.is_withdrawn]
     if lasting:
         await connection.executemany(_VISITS, lasting)
+
+
+async def end_visits(connection: Any, fleet: str, vehicle: str, before_visit: int) -> None:
+    """End, now, those visits of a deleted vehicle that last, as its deletion does with those that are stored by then."""
+    await connection.execute(_END, fleet, vehicle, before_visit)
 
 
 async def newest_event(connection: Any) -> int:

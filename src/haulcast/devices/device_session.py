@@ -33,7 +33,7 @@ class DeviceSession:
         self.bad_in_a_row = 0
         self.link: Link | None = None
         self._sessions = sessions
-        self._put = sessions.inbox.put
+        self._put = sessions.put  # one bound method for all
         self._unknown_subprotocols = admission.unknown_subprotocols
 
     def opened(self, link: Link) -> None:

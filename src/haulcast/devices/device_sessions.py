@@ -49,6 +49,7 @@ class DeviceSessions:
         call_later: schedules a call after so many seconds (the event loop's).
 
     Attributes:
+        put: the inbox's, for the sessions.
         bad_frames: frames that could not be read, and acks: acks sent, since the start.
     """
 
@@ -63,7 +64,7 @@ class DeviceSessions:
         now_ms: Callable[[], int],
         call_later: CallLater,
     ) -> None:
-        self.inbox = inbox
+        self.put = inbox.put
         self.bad_frames = 0
         self.acks = 0
         self._settings = settings

@@ -73,7 +73,7 @@ class Arrival:
         self.address = ""
         self.port = 0
 
-    def answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+    def __call__(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         """The listener for a handshake, or the HTTP answer that refuses it."""
         return _answer_safely(request, self.lane, f"{self.address}:{self.port}" if self.address else "")
 
@@ -95,7 +95,7 @@ class LaneProtocol(WSProtocol):  # type: ignore[misc]  # as above
             None,  # host and port, path: a client's
             None,
             False,  # the server's side
-            self._arrival.answer,
+            self._arrival,
             _LOG,
             True,  # disconnect on an exception
             settings.handshake_timeout_s,

@@ -3,6 +3,7 @@
 The order is 429, 404, 401, 403, so that a wrong path says nothing about tokens and a wrong token nothing about roles.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -133,7 +134,7 @@ class Door:
                 self.limits.of_token(claims)
         except RateError as error:
             return Refusal(error, None, chosen, remote, claims)
-        return Admission(path, claims, chosen, unknown, remote)
+        return Admission(sys.intern(path), claims, chosen, unknown, remote)  # one text for all connections
 
     def renewed(self, claims: Claims, token: str, now_ms: int) -> Claims:
         """The claims of a newer token, under which a connection with these claims goes on.

@@ -1,7 +1,8 @@
 """How often an address and a token may come: token buckets, in tables that never grow beyond a size.
 
-A bucket is one number, the moment at which it would be full again (the generic cell rate algorithm). A table that is full
-forgets who came least recently; that one's next visit begins with a whole burst, which is all that forgetting costs.
+A bucket is one number, the moment at which it would be full again (the generic cell rate algorithm). Once that has passed the bucket
+says nothing, and it is forgotten as others come. A table that is full forgets who came least recently; that one's next visit begins
+with a whole burst, which is all that forgetting costs.
 """
 
 from collections import OrderedDict
@@ -42,9 +43,16 @@ class Buckets:
         wait_s = full_s - now_s - self.burst / self.rate_per_s
         # not counted when refused: who keeps asking is served again as soon as who waits
         self._full_s[key] = full_s if wait_s <= 1e-9 else full_s - 1.0 / self.rate_per_s
-        if len(self._full_s) > self.most_keys:
-            self._full_s.popitem(last=False)
+        self._forget_some(now_s)
         return wait_s if wait_s > 1e-9 else 0.0
+
+    def _forget_some(self, now_s: float) -> None:
+        """Let go of two at the most, so that the table shrinks faster than it grows; the one just used is not full."""
+        for _ in range(2):
+            oldest = next(iter(self._full_s))
+            if self._full_s[oldest] > now_s and len(self._full_s) <= self.most_keys:
+                return
+            del self._full_s[oldest]
 
 
 class RateLimits:

@@ -5,6 +5,7 @@ A token names a fleet, a role and, for devices, one vehicle. Nothing of a token 
 
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -165,8 +166,8 @@ def _decoded(token: str, key: Any, algorithm: str) -> dict[str, Any] | None:
 
 def _claims(body: dict[str, Any], leeway_ms: int) -> Claims:
     claims = Claims(
-        fleet=body.get("fleet", ""),
-        role=body.get("role", ""),
+        fleet=_shared(body.get("fleet", "")),
+        role=_shared(body.get("role", "")),
         vehicle=body.get("vehicle"),
         expires_ms=_time_ms(body, "exp", None) + leeway_ms,
         vehicles=_vehicles(body.get("vehicles")),
@@ -179,6 +180,11 @@ def _claims(body: dict[str, Any], leeway_ms: int) -> Claims:
     except RequestError as error:
         raise TokenError("bad_token", f"the token's {error.reason}", field=error.field) from None
     return claims
+
+
+def _shared(value: Any) -> Any:
+    """The same text, one object for all connections."""
+    return sys.intern(value) if type(value) is str else value
 
 
 def _vehicles(value: Any) -> frozenset[str] | None:

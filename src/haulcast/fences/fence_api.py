@@ -29,7 +29,7 @@ from haulcast.doors.request_fields import (
 )
 from haulcast.errors import NotFoundError
 from haulcast.fences.fence_edits import FenceEdits
-from haulcast.fences.fence_features import feature_of_record, fence_of_feature
+from haulcast.fences.fence_features import feature_of_record, feature_text, fence_of_feature
 from haulcast.fences.fence_import import (
     reader_of,
 )
@@ -38,6 +38,10 @@ from haulcast.fences.fence_store import FenceRecord
 MOST_FENCE_BYTES = 8 * 2**20  # the most detailed ocean of Natural Earth has 2.5 MB
 MOST_SIZES = {"radius_m": MOST_RADIUS_M, "width_m": MOST_WIDTH_M}
 MEDIA_TYPE = "application/geo+json"
+PAGE_BYTES = (
+    16 * 2**20
+)  # of areas, after which a page ends, so that it is written in some ms and nobody's memory is filled
+PORTION = 32  # fences read at a time; each can have 8 MB
 
 
 def routes(
@@ -62,15 +66,34 @@ class _FenceApi:
     async def page(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, READERS).fleet
         page = page_asked_for(request)
-        records = await self._store.page(fleet, page.after, page.limit + 1)
-        shown = records[: page.limit]
+        records, is_more = await self._some(fleet, page.after, page.limit)
+        features = await asyncio.to_thread(lambda: [feature_text(record) for record in records])
         collection: dict[str, Any] = {
             "type": "FeatureCollection",
-            "features": [feature_of_record(record) for record in shown],
+            "features": list(map(orjson.Fragment, features)),
         }
-        if len(records) > page.limit:
-            collection["next"] = "/v1/fences?" + urlencode({"limit": page.limit, "after": shown[-1].fence_id})
+        if is_more:
+            collection["next"] = "/v1/fences?" + urlencode(
+                {"limit": page.limit, "after": records[-1].fence_id}
+            )
         return _json(collection)
+
+    async def _some(self, fleet: str, after: str, limit: int) -> tuple[list[FenceRecord], bool]:
+        """The fences of a page, fewer than `limit` when they are large, and whether there are more."""
+        records: list[FenceRecord] = []
+        size_bytes = 0
+        while size_bytes < PAGE_BYTES:
+            asked = min(PORTION, limit + 1 - len(records))
+            found = await self._store.page(fleet, after, asked)
+            for record in found:
+                if len(records) == limit or (records and size_bytes >= PAGE_BYTES):
+                    return records, True
+                records.append(record)
+                size_bytes += len(record.area)
+            if len(found) < asked:
+                return records, False
+            after = found[-1].fence_id
+        return records, True
 
     async def read(self, request: Request) -> Response:
         fleet = admitted(request, self._verify, READERS).fleet
@@ -148,10 +171,8 @@ def _path_id(request: Request) -> str:
 
 def _feature(record: FenceRecord, status: int = 200) -> Response:
     headers = {"ETag": f'"{record.edition}"', "Location": f"/v1/fences/{quote(record.fence_id, safe='')}"}
-    return _json(feature_of_record(record), headers=headers, status=status)
+    return Response(feature_text(record), status, headers, MEDIA_TYPE)
 
 
-def _json(
-    value: Any, media_type: str = MEDIA_TYPE, headers: dict[str, str] | None = None, status: int = 200
-) -> Response:
-    return Response(orjson.dumps(value), status, headers, media_type)
+def _json(value: Any, media_type: str = MEDIA_TYPE) -> Response:
+    return Response(orjson.dumps(value), media_type=media_type)

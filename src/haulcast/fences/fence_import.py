@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import shapely
 
+from geo.corridor import Corridor
 from geo.fence_area import Area
 from haulcast.doors.request_fields import MOST_ID_CHARACTERS, checked_object
 from haulcast.errors import ClientError, RequestError, TooLargeError
@@ -23,6 +25,7 @@ from haulcast.fences.wkt_lines import wkt_features
 MOST_COLLECTION_BYTES = 16 * 2**20  # about 0.1 s to parse
 MOST_LINES_BYTES = 256 * 2**20
 MOST_FEATURES = 100_000
+MOST_OUTLINED = 5_000_000  # positions in the outlines of all corridors: a long, narrow one is some bytes and a second of work
 MOST_ERRORS_SHOWN = 100
 GPX_MEDIA_TYPE = "application/gpx+xml"
 KML_MEDIA_TYPE = "application/vnd.google-earth.kml+xml"
@@ -45,7 +48,7 @@ def read_collection(body: bytes, *, repair: bool, sizes: Mapping[str, float] = N
 
     Raises:
         RequestError: not a FeatureCollection.
-        TooLargeError: too many features.
+        TooLargeError: too many features, or corridors of too many positions.
     """
     collection = checked_object(_parsed(body), "body")
     features = collection.get("features")
@@ -61,7 +64,7 @@ def read_kml(body: bytes, *, repair: bool, sizes: Mapping[str, float] = NO_SIZES
 
     Raises:
         RequestError: not KML, or with entities of its own.
-        TooLargeError: too many features.
+        TooLargeError: too many features, or corridors of too many positions.
     """
     return _read(list(fence_features(kml_features(body), Naming())), repair=repair, sizes=sizes)
 
@@ -71,7 +74,7 @@ def read_gpx(body: bytes, *, repair: bool, sizes: Mapping[str, float] = NO_SIZES
 
     Raises:
         RequestError: not GPX, with entities of its own, or without a route or track.
-        TooLargeError: too many features.
+        TooLargeError: too many features, or corridors of too many positions.
     """
     return _read(list(fence_features(gpx_features(body), Naming())), repair=repair, sizes=sizes)
 
@@ -81,7 +84,7 @@ def read_wkt(body: bytes, *, repair: bool, sizes: Mapping[str, float] = NO_SIZES
 
     Raises:
         RequestError: a line is no WKT, or not in WGS 84.
-        TooLargeError: too many features.
+        TooLargeError: too many features, or corridors of too many positions.
     """
     return _read(list(fence_features(wkt_features(body), Naming())), repair=repair, sizes=sizes)
 
@@ -90,7 +93,7 @@ def read_lines(body: bytes, *, repair: bool, sizes: Mapping[str, float] = NO_SIZ
     """The fences of lines of one feature each; a record separator may precede each (RFC 8142). Blocks.
 
     Raises:
-        TooLargeError: too many features.
+        TooLargeError: too many features, or corridors of too many positions.
     """
     lines = [text for line in body.split(b"\n") if (text := line.strip(b"\x1e \t\r"))]
     return _read(lines, repair=repair, sizes=sizes)
@@ -103,6 +106,7 @@ def _read(features: list[Any], *, repair: bool, sizes: Mapping[str, float]) -> I
             f"these are {len(features)} features; allowed are {MOST_FEATURES} in one request",
         )
     read = ImportedFences()
+    outlined = 0
     seen: dict[str, int] = {}
     for index, given in enumerate(features):
         feature: Any = None
@@ -120,6 +124,10 @@ def _read(features: list[Any], *, repair: bool, sizes: Mapping[str, float]) -> I
         else:
             seen[draft.fence_id] = index
             read.fences.append((draft, area))
+            outlined += shapely.get_num_coordinates(area.polygon) if isinstance(area, Corridor) else 0
+            if outlined > MOST_OUTLINED:
+                reason = f"the corridors up to feature {index} have {outlined} positions in their outlines; allowed are {MOST_OUTLINED}"
+                raise TooLargeError("too_many_positions", f"{reason} in one request", field="width_m")
     return read
 
 

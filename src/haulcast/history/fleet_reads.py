@@ -16,11 +16,11 @@ from geo.positions import COLUMNS, PositionBatch, from_columns
 from haulcast.database.pool import Database
 from haulcast.history.copy_records import FIELDS
 from haulcast.history.history_store import FleetFixes
+from haulcast.history.packed_rows import packed
 
 NAMES_AT_ONCE = 5_000
 
-_SENDS = {">i4": "int4send", ">i8": "int8send", ">f8": "float8send"}
-_PACKED = " || ".join(f"{_SENDS[kind]}({name})" for name, kind in FIELDS.items())
+_PACKED = packed(FIELDS)
 _ROW = np.dtype(list(FIELDS.items()))
 _MINE = "known.fleet = $1 AND ($2::text[] IS NULL OR known.vehicle_id = ANY ($2))"
 
@@ -60,8 +60,8 @@ class FleetReads:
         """See `HistoryStore.read_span`."""
         asked = (fleet, _listed(vehicles), begin_ms, end_ms, limit)
         async with self._database.connection() as connection:
-            packed = await _fetch(connection, _SPAN, asked)
-            found = await self._named(connection, packed, end_ms)
+            rows = await _fetch(connection, _SPAN, asked)
+            found = await self._named(connection, rows, end_ms)
         is_cut = len(found.fixes) >= limit
         return FleetFixes(found.vehicles, found.fixes, int(found.fixes.time_ms[-1]) + 1) if is_cut else found
 
@@ -70,20 +70,20 @@ class FleetReads:
     ) -> FleetFixes:
         """See `HistoryStore.latest_before`."""
         async with self._database.connection() as connection:
-            packed = await _fetch(connection, _LATEST, (fleet, _listed(vehicles), begin_ms, end_ms, count))
-            return await self._named(connection, packed, end_ms)
+            rows = await _fetch(connection, _LATEST, (fleet, _listed(vehicles), begin_ms, end_ms, count))
+            return await self._named(connection, rows, end_ms)
 
-    async def _named(self, connection: Any, packed: bytes, end_ms: int) -> FleetFixes:
-        numbers, fixes = await asyncio.to_thread(_unpacked, packed)
+    async def _named(self, connection: Any, rows: bytes, end_ms: int) -> FleetFixes:
+        numbers, fixes = await asyncio.to_thread(_unpacked, rows)
         missing = [number for number in numbers if number not in self._names]
         for start in range(0, len(missing), NAMES_AT_ONCE):
             self._names.update(await connection.fetch(_NAMES, missing[start : start + NAMES_AT_ONCE]))
         return FleetFixes([self._names[number] for number in numbers], fixes, end_ms)
 
 
-def _unpacked(packed: bytes) -> tuple[list[int], PositionBatch]:
+def _unpacked(found: bytes) -> tuple[list[int], PositionBatch]:
     """The vehicles' numbers, and the fixes in their order, with the index of the number as row."""
-    rows = np.frombuffer(packed, _ROW)
+    rows = np.frombuffer(found, _ROW)
     numbers, row = np.unique(rows["vehicle"], return_inverse=True)
     named: dict[str, NDArray[Any]] = {name: rows[name] for name in FIELDS} | {"row": row}
     order = np.lexsort((rows["seq"], row, rows["time_ms"]))

@@ -9,19 +9,19 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.positions import COLUMNS, PositionBatch, from_columns
+from geo.positions import PositionBatch
 from haulcast.database.pool import Database
 from haulcast.errors import RefusedFixesError, StoreError
-from haulcast.history.copy_records import FIELDS, copy_records
+from haulcast.history.copy_records import copy_records
 from haulcast.history.fleet_reads import FleetReads
 from haulcast.history.history_days import FIRST_DAY, LAST_DAY, HistoryDays, day_table
 from haulcast.history.history_store import DAY_MS, FixKey, FleetFixes, HistoryPage, NameOf
+from haulcast.history.packed_rows import FIX_BYTES, fixes_of
 
 WRITE_TIMEOUT_S = 20.0
 MOST_DAYS = 400  # in one write: each has locks of its own, of which a server has some thousands
 BEFORE_ALL = FixKey(-(2**63), -(2**63))
 
-_NUMBERS = ", ".join(name for name in FIELDS if name != "vehicle")
 _NEW_NUMBERS = """
     INSERT INTO history_vehicles (fleet, vehicle_id)
     SELECT fleet, vehicle_id FROM unnest($1::text[], $2::text[]) AS named (fleet, vehicle_id)
@@ -32,17 +32,16 @@ _FIND_NUMBERS = """
     SELECT number FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS named (fleet, vehicle_id, place)
     JOIN history_vehicles USING (fleet, vehicle_id) ORDER BY place
 """
-_READ = f"""
-    SELECT {_NUMBERS}, attributes::text FROM fixes
-    WHERE vehicle = (SELECT number FROM history_vehicles WHERE fleet = $1 AND vehicle_id = $2)
-        AND time_ms >= $3 AND time_ms < $4 AND (time_ms, seq) > ($5, $6)
-    ORDER BY time_ms, seq LIMIT $7
-"""  # noqa: S608 - no input in it
-_LAST = f"""
-    SELECT {_NUMBERS}, attributes::text FROM fixes
+_PACKED = f"""
+    SELECT string_agg({FIX_BYTES}, '' ORDER BY time_ms, seq),
+        array_agg(attributes::text ORDER BY time_ms, seq) FILTER (WHERE attributes IS NOT NULL)
+"""
+_OF_ONE = """
+    SELECT * FROM fixes
     WHERE vehicle = (SELECT number FROM history_vehicles WHERE fleet = $1 AND vehicle_id = $2) AND time_ms >= $3 AND time_ms < $4
-    ORDER BY time_ms DESC, seq DESC LIMIT $5
-"""  # noqa: S608 - no input in it
+"""
+_READ = f"{_PACKED} FROM ({_OF_ONE} AND (time_ms, seq) > ($5, $6) ORDER BY time_ms, seq LIMIT $7) AS found"
+_LAST = f"{_PACKED} FROM ({_OF_ONE} ORDER BY time_ms DESC, seq DESC LIMIT $5) AS found"
 _PURGE = "DELETE FROM fixes WHERE vehicle = (SELECT number FROM history_vehicles WHERE fleet = $1 AND vehicle_id = $2)"
 
 
@@ -94,10 +93,12 @@ class PostgresHistoryStore:
         after = after or BEFORE_ALL
         begin_ms = max(begin_ms, after.time_ms)
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_READ, fleet, vehicle, begin_ms, end_ms, *after, limit + 1)
-        fixes = _batch(rows[:limit])
-        is_more = len(rows) > limit
-        return HistoryPage(fixes, FixKey(int(fixes.time_ms[-1]), int(fixes.seq[-1])) if is_more else None)
+            found = await connection.fetchrow(_READ, fleet, vehicle, begin_ms, end_ms, *after, limit + 1)
+        fixes = fixes_of(*found)
+        if len(fixes) <= limit:
+            return HistoryPage(fixes, None)
+        fixes = fixes.take(np.arange(limit))
+        return HistoryPage(fixes, FixKey(int(fixes.time_ms[-1]), int(fixes.seq[-1])))
 
     async def read_span(
         self, fleet: str, vehicles: Collection[str] | None, begin_ms: int, end_ms: int, limit: int
@@ -114,8 +115,7 @@ class PostgresHistoryStore:
     async def last(self, fleet: str, vehicle: str, begin_ms: int, end_ms: int, count: int) -> PositionBatch:
         """See `HistoryStore`."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_LAST, fleet, vehicle, begin_ms, end_ms, count)
-        return _batch(rows[::-1])
+            return fixes_of(*await connection.fetchrow(_LAST, fleet, vehicle, begin_ms, end_ms, count))
 
     async def prepare(self, time_ms: int) -> None:
         """See `HistoryStore`."""
@@ -209,11 +209,3 @@ def _is_day_gone(error: asyncpg.PostgresError) -> bool:
 
 def _count(status: str) -> int:
     return int(status.rpartition(" ")[2])
-
-
-def _batch(rows: list[Any]) -> PositionBatch:
-    columns = list(zip(*rows, strict=True)) or [()] * len(FIELDS)
-    by_name = dict(zip((name for name in FIELDS if name != "vehicle"), columns, strict=False))
-    attributes = {i: text.encode() for i, text in enumerate(columns[-1]) if text is not None}
-    named = {**by_name, "row": np.zeros(len(rows))}
-    return from_columns((np.array(named[name], dtype) for name, dtype in COLUMNS.items()), attributes)

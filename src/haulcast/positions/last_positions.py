@@ -7,6 +7,7 @@ import orjson
 from numpy.typing import NDArray
 
 from geo.positions import COLUMNS, PositionBatch
+from geo.zero_rows import zero_rows
 
 KEPT = tuple(name for name in COLUMNS if name != "row")
 WIRE_NAMES = {"lat_deg": "lat", "lon_deg": "lon"}
@@ -39,10 +40,12 @@ class LastPositions:
         old = len(self.is_known)
         if rows <= old:
             return
-        size = max(rows, 2 * old, 64)
+        size, known = max(rows, 2 * old, 64), np.flatnonzero(self.is_known)
         for name in (*KEPT, "is_known"):
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros(size - old, column.dtype)]))
+            grown = zero_rows(size, column.dtype)
+            grown[known] = column[known]  # who never reported takes no memory
+            setattr(self, name, grown)
 
     def keep(self, batch: PositionBatch) -> NDArray[np.int32]:
         """Take a batch of fixes that are in order for each vehicle; returns the rows that moved, each once."""

@@ -1,5 +1,6 @@
 """Passes through fences between two fixes, for the rules that wait for them."""
 
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,19 @@ PROVES_AT = 3.0
 """So many times the uncertainty of its length, a way is a drive and not jitter. Where no accuracy is known, every way is."""
 
 
+PASSES_KEPT = 16
+"""Of each vehicle, so that a late fix which makes a visit of one does not have it told again."""
+
+
+class Pass(NamedTuple):
+    """A pass that was told, and to which rules."""
+
+    handle: int
+    entered_ms: int
+    left_ms: int
+    rules: frozenset[str]
+
+
 class _Ways(NamedTuple):
     """From a vehicle's fix to its next one; arrays of equal length."""
 
@@ -43,6 +57,21 @@ class CrossWatch:
         self._rules = NO_RULES
         self._fleets: set[str] = set()  # that have such rules
         self._is_watched: dict[int, bool] = {}  # by fleet number
+        self._told: dict[int, deque[Pass]] = {}  # by row, the newest
+
+    def forget(self, row: int) -> None:
+        """The vehicle is gone."""
+        self._told.pop(row, None)
+
+    def has_told(self, rule: Rule, row: int, handle: int, entered_ms: int, left_ms: int) -> bool:
+        """Whether a rule has been told of a pass through this fence with a moment in common with this visit."""
+        return any(
+            told.handle == handle
+            and told.entered_ms <= left_ms
+            and entered_ms <= told.left_ms
+            and rule.rule_id in told.rules
+            for told in self._told.get(row, ())
+        )
 
     def look(self, turn: Turn, telling: Telling) -> None:
         """Tell the passes of a batch, by fix. Each gets a visit id of its own, which all rules about it share.
@@ -67,7 +96,10 @@ class CrossWatch:
         for way, handle, enter, leave in zip(*(column.tolist() for column in columns), strict=True):
             rules = self._rules_about(handle, int(batch.row[fix[way]]))
             if rules and _is_drive(turn, ways, way) and not _has_visit(turn, int(fix[way]), handle):
-                _tell(turn, telling, rules, ways, way, handle, enter, leave)
+                told = _tell(turn, telling, rules, ways, way, handle, enter, leave)
+                if told is not None:
+                    row = int(batch.row[fix[way]])
+                    self._told.setdefault(row, deque(maxlen=PASSES_KEPT)).append(told)
 
     def _ways(self, turn: Turn) -> _Ways:
         """The ways to the fixes of vehicles whose fleet has such rules, where they are short enough."""
@@ -139,14 +171,14 @@ def _tell(
     handle: int,
     enter: float,
     leave: float,
-) -> None:
-    """One pass, to all rules that are on when it ends."""
+) -> Pass | None:
+    """One pass, to all rules that are on when it ends; None: there are none."""
     batch, fix = turn.batch, int(ways.fix[way])
     begin_ms, end_ms = int(ways.time0_ms[way]), int(batch.time_ms[fix])
     entered_ms, left_ms = (begin_ms + round(part * (end_ms - begin_ms)) for part in (enter, leave))
     rules = [rule for rule in rules if rule.is_on(left_ms)]
     if not rules:
-        return
+        return None
     lat0, lon0 = float(ways.lat0_deg[way]), float(ways.lon0_deg[way])
     east = (float(batch.lon_deg[fix]) - lon0 + 180.0) % 360.0 - 180.0
     lon = (lon0 + leave * east + 180.0) % 360.0 - 180.0
@@ -158,3 +190,4 @@ def _tell(
             rule, Kind.CROSS, Cause.MOVED, int(batch.row[fix]), handle, visit, left_ms, place,
             entered_ms=entered_ms, left_ms=left_ms, fix=fix,
         )  # fmt: skip
+    return Pass(handle, entered_ms, left_ms, frozenset(rule.rule_id for rule in rules))

@@ -1,6 +1,6 @@
 """Visits that rules wait for: entering, staying, leaving, and the moments at which time alone makes a rule fire."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ _KINDS = {
     RuleKind.CROSS: Kind.CROSS,
     RuleKind.UNAUTHORISED: Kind.UNAUTHORISED,
 }
+HasPassed = Callable[[Rule, int, int, int, int], bool]
+
 _WHILE_INSIDE = frozenset({RuleKind.ENTER, RuleKind.DWELL, RuleKind.UNAUTHORISED})
 
 
@@ -53,13 +55,18 @@ class Visit:
 class RuleVisits:
     """The open visits that rules are about, of every vehicle.
 
+    Args:
+        scope: which rules are about which fence and vehicle.
+        has_passed: whether a rule was told, as a pass, of what a late fix makes a visit: rule, row, handle, entered_ms, left_ms.
+
     Attributes:
         told_ms: int64 by row: the time of the newest event that came without a fix; for checkpoints.
     """
 
-    def __init__(self, scope: RuleScope) -> None:
+    def __init__(self, scope: RuleScope, has_passed: HasPassed = lambda *_: False) -> None:
         self.told_ms = np.zeros(0, np.int64)
         self._scope = scope
+        self._has_passed = has_passed
         self._open: dict[int, dict[int, Visit]] = {}  # by row and visit id
         self._deadline_ms = np.zeros(0, np.int64)  # the earliest of each row
         self._waiting: set[int] = set()  # rows that have one
@@ -164,9 +171,16 @@ class RuleVisits:
         if visit is None:
             return
         self._fire(turn, row, visit, _proven_ms(turn, fact, left_ms), telling)
-        drove_out = turn.facts.cause[fact] != Cause.FENCE_CHANGED
+        cause = turn.facts.cause[fact]
         for rule in self._scope.of_visit(visit.handle, row):
-            tells = rule.kind is RuleKind.EXIT or (rule.kind is RuleKind.CROSS and drove_out)
+            tells = rule.kind is RuleKind.EXIT or (
+                rule.kind is RuleKind.CROSS
+                and cause != Cause.FENCE_CHANGED
+                and not (
+                    cause == Cause.LATE
+                    and self._has_passed(rule, row, visit.handle, visit.entered_ms, left_ms)
+                )
+            )
             if tells and rule.is_on(left_ms):
                 _tell_fact(telling, rule, _KINDS[rule.kind], turn, fact)
 

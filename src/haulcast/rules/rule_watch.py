@@ -29,9 +29,9 @@ class RuleWatch:
 
     def __init__(self, scope: RuleScope | None = None) -> None:
         self._scope = scope = scope or RuleScope.of_nothing()
-        self._visits = RuleVisits(scope)
-        self._speeds = OverspeedWatch(scope, self._visits)
         self._crosses = CrossWatch(scope)
+        self._visits = RuleVisits(scope, self._crosses.has_told)
+        self._speeds = OverspeedWatch(scope, self._visits)
         self._near = NearWatch(scope)
         self._started_ms = -1
         self._stale_handles: set[int] = set()
@@ -77,6 +77,7 @@ class RuleWatch:
         self._scope.forget_vehicle(row)
         self._visits.forget(row)
         self._speeds.forget(row)
+        self._crosses.forget(row)
         self._near.forget(row)
 
     def touch_vehicle(self, row: int) -> None:

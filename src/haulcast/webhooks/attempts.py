@@ -58,8 +58,8 @@ class Attempts:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, now_ms: int) -> Outcome:
         """Deliver once. Does not fail; redirects are not followed."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._posted(url, headers, body, now_ms)
+            async with asyncio.timeout(self._timeout_s) as deadline:
+                return await self._posted(url, headers, body, now_ms, deadline)
         except (TimeoutError, httpcore.TimeoutException):
             return Outcome(Verdict.LATER, f"no answer within {self._timeout_s:g} s")
         except httpcore.ConnectError as error:
@@ -72,7 +72,9 @@ class Attempts:
             _log.exception("webhook_attempt_failed")
             return Outcome(Verdict.LATER, "the attempt failed; the hub's log says why")
 
-    async def _posted(self, url: str, headers: Mapping[str, str], body: bytes, now_ms: int) -> Outcome:
+    async def _posted(
+        self, url: str, headers: Mapping[str, str], body: bytes, now_ms: int, deadline: asyncio.Timeout
+    ) -> Outcome:
         place = read_url(url)
         pool = self._pools.plain if place.scheme == "http" else self._pools.tls
         sent = {
@@ -86,6 +88,7 @@ class Attempts:
         async with pool.stream("POST", request, headers=list(sent.items()), content=body) as answer:
             found = {name.lower(): value for name, value in answer.headers}
             outcome = _outcome(answer.status, found.get(b"retry-after", b"").decode("latin-1"), now_ms)
+            deadline.reschedule(asyncio.get_running_loop().time() + 2 * ANSWER_TIMEOUT_S)  # it was in time
             await _drain(answer)
             return outcome
 
