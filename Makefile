@@ -39,6 +39,7 @@ bench: $(INSTALLED) ## the benchmarks, small: one JSON object each
 	$(BIN)/python -m benchmarks.solver --seconds 0.5 --seeds 2 --json $(ARGS)
 	$(BIN)/python -m benchmarks.savings --seconds 0.5 --days 2 --repetitions 2 --json $(ARGS)
 	$(BIN)/python -m benchmarks.insertion --requests 100 --oracle-cases 2000 --json $(ARGS)
+	$(BIN)/python -m benchmarks.dispatch --loads 300 --vehicles 300 --json $(ARGS)
 
 fuzz: $(INSTALLED) ## atheris on every decoder (Linux, x86-64), schemathesis on every route
 	$(BIN)/python -m fuzz --seconds $(FUZZ_S) $(ARGS)

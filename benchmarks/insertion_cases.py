@@ -45,12 +45,14 @@ class Case:
 
 
 def travel_times(rng: np.random.Generator) -> TravelTimes:
-    """Speeds that differ much by cell and hour, so that detours can save time."""
+    """Speeds that differ much by cell and hour, so that detours can save time; some cells are slow at all hours."""
     cells = np.sort(learned_cells(rng))
     none = DrivenLegs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    speed = rng.uniform(4.0, 30.0, (len(cells) + 1, 168)).astype(np.float32)
+    speed = rng.uniform(4.0, 30.0, (len(cells) + 1, 168)) * rng.choice([0.3, 1.0], (len(cells) + 1, 1))
     plain = learned_travel_times(none, limits=TravelLimits())
-    return replace(plain, cells=cells, parent=np.zeros(len(cells) + 1, np.int32), speed_mps=speed)
+    return replace(
+        plain, cells=cells, parent=np.zeros(len(cells) + 1, np.int32), speed_mps=speed.astype(np.float32)
+    )
 
 
 def learned_cells(rng: np.random.Generator) -> NDArray[np.int64]:
@@ -113,6 +115,8 @@ def random_case(rng: np.random.Generator, travel: TravelTimes) -> Case:
         cost_per_s=rng.choice([0.0, 0.01, 1.0], vehicles),
         fixed_cost=rng.choice([0.0, 50.0], vehicles),
         most_drive_s=np.where(rng.random(vehicles) < 0.5, np.inf, rng.uniform(3_600, 30_000, vehicles)),
+        change_cost=rng.choice([0.0, 20.0], vehicles),
+        ends_s=np.where(rng.random(vehicles) < 0.6, np.inf, NOW_S + rng.uniform(3_600, 60_000, vehicles)),
     )
     units = np.rint(change * 1e6).astype(np.int64)
     stops = [
@@ -189,8 +193,9 @@ def judge(
             return Reason.STOP_LATE, math.inf, (0, 0)
     if driven > record["most_drive_s"] + TOLERANCE_S:
         return Reason.DRIVING, math.inf, (0, 0)
-    last = len(plan) - 2 if record["returns"] and len(plan) > 1 else len(plan) - 1
-    cost = record["fixed_cost"] if last == 0 else 0.0
+    if end > max(record["ends_s"], old_end) + TOLERANCE_S:
+        return Reason.SHIFT, math.inf, (0, 0)
+    cost = record["fixed_cost"]
     cost += record["cost_per_m"] * max(0.0, way - old_way) + record["cost_per_s"] * max(0.0, end - old_end)
     return Reason.FITS, float(cost), (begins[i + 1], begins[j + 2])
 

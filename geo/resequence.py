@@ -82,14 +82,14 @@ def resequence(
         raise LiveRouteError(
             f"frozen is {frozen}, pickup_of has {pickups.size} rows; allowed are 1 to {n}, and {n}"
         )
-    has_pickup = pickups != NONE
-    if ((pickups < NONE) | (pickups >= np.where(has_pickup, np.arange(n), n))).any():
+    order = np.arange(n, dtype=np.int32)
+    if ((pickups < NONE) | (pickups >= order)).any():
         raise LiveRouteError("pickup_of must name a stop that comes before the delivery, or NONE")
-    if len(np.unique(pickups[has_pickup])) != has_pickup.sum():
+    if np.bincount(pickups + 1)[1:].max(initial=0) > 1:
         raise LiveRouteError("pickup_of names a pickup of two deliveries; each has one")
     room = amounts(capacity, "capacity", 1)
     changes = amounts(change, "change", n, room.shape[1])
-    order, last = np.arange(n, dtype=np.int32), n - 1 - returns
+    last = n - 1 - returns
     if last <= frozen:
         cost = kernel.order_cost(stops, order, paces, *_costs(costs, circuity))
         return StopOrder(order, cost, cost, is_best=True)

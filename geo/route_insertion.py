@@ -2,13 +2,15 @@
 
 The pickup goes after a planned stop, the delivery after the same or a later one; the order of the planned stops stays. An insertion is allowed when the
 vehicle has the skills, has room from pickup to delivery in every dimension, both stops begin within their windows, no planned stop begins after
-its window or, if it is late already, later than planned, and driving in all keeps within the vehicle's limit. Travel times are those of the hour.
+its window or, if it is late already, later than planned, driving in all keeps within the vehicle's limit, and the last stop is over by its end. Travel times are
+those of the hour.
 
 It costs the vehicle's `cost_per_m` for each metre that the way gets longer, `cost_per_s` for each second that its last stop ends later, and `fixed_cost` if
-it had nothing to do. A detour by which the model saves metres or time, through faster cells say, counts as none. The search is exact: no
+it had nothing to do, else `change_cost`. A detour by which the model saves metres or time, through faster cells say, counts as none. The search is exact: no
 allowed insertion is cheaper than what it finds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -32,6 +34,7 @@ class Reason(IntEnum):
     DELIVERY_LATE = kernel.DELIVERY_LATE
     STOP_LATE = kernel.STOP_LATE  # a planned stop would be late
     DRIVING = kernel.DRIVING  # the vehicle would drive more than it may
+    SHIFT = kernel.SHIFT  # its last stop would be over too late
 
 
 class Place(NamedTuple):
@@ -81,13 +84,39 @@ class Insertion:
     slack_eaten_s: float
 
 
+class LoadRows(NamedTuple):
+    """Loads as the kernels take them; `InsertionSearch.rows_of` makes it.
+
+    Attributes:
+        ends: LIVE_STOP[2n], the pickup and the delivery of each.
+        amounts: int64[n, D], in millionths.
+        needs: uint64[n], bits.
+    """
+
+    ends: NDArray[np.void]
+    amounts: NDArray[np.int64]
+    needs: NDArray[np.uint64]
+
+
+class Insertions(NamedTuple):
+    """The cheapest insertions of n loads, the cheapest first.
+
+    Attributes:
+        best: FOUND[n, most], one record for each vehicle that is among the cheapest; `Insertion` has the fields, but for `extra_m`, which is as the crow flies.
+        counts: int32[n], how many of them there are.
+    """
+
+    best: NDArray[np.void]
+    counts: NDArray[np.int32]
+
+
 class InsertionSearch:
     """Asks for the routes of a fleet, by one table of paces, by which the routes' times are right."""
 
     def __init__(self, travel: TravelTimes, paces: NDArray[np.float32]) -> None:
         self._travel = travel
         self._paces = paces
-        self._least = float(paces.min())
+        self._least = paces.min(axis=1), 2.0 * float(paces.min())
 
     def best(self, routes: LiveRoutes, load: Load, most: int = 1) -> list[Insertion]:
         """The cheapest insertion into each of the `most` cheapest vehicles, the cheapest first; fewer if it fits into fewer.
@@ -95,14 +124,46 @@ class InsertionSearch:
         Raises:
             LiveRouteError: a load that does not fit the routes' dimensions, or cannot be.
         """
+        found = self.nothing(routes, 1, most)
+        self.fill(routes, self.rows_of(routes, [load]), found)
+        return [insertion(record, routes.circuity) for record in found.best[0][: found.counts[0]]]
+
+    def nothing(self, routes: LiveRoutes, loads: int, most: int) -> Insertions:
+        """Room for the `most` cheapest insertions of so many loads.
+
+        Raises:
+            LiveRouteError: `most` is less than 1.
+        """
         if most < 1:
             raise LiveRouteError(f"most is {most}; at least 1 is allowed")
-        found = np.zeros(min(most, len(routes.vehicles)), kernel.FOUND)
-        if not len(found):
-            return []
+        return Insertions(
+            np.zeros((loads, min(most, len(routes.vehicles))), kernel.FOUND), np.zeros(loads, np.int32)
+        )
+
+    def fill(
+        self,
+        routes: LiveRoutes,
+        loads: LoadRows,
+        found: Insertions,
+        which: NDArray[np.int32] | None = None,
+        *,
+        tells_slack: bool = True,
+    ) -> None:
+        """As `best`, for many loads, or for some of them: several threads may fill parts of the same.
+
+        Args:
+            routes: are only read.
+            loads: of `rows_of`.
+            found: of `nothing`.
+            which: int32[m], some of the loads; None: all.
+            tells_slack: without it both fields of slack stay 0.
+        """
+        if not found.best.shape[1]:
+            return
+        some = np.arange(len(found.counts), dtype=np.int32) if which is None else which
         search: Any = kernel.best_insertions
-        kept = search(*_columns(routes), *self._asked(routes, load), found)
-        return [_insertion(record, routes.circuity) for record in found[:kept]]
+        columns = *_columns(routes), routes.points, routes.balls, *loads, self._paces, *self._least
+        search(*columns, some, tells_slack, found.best, found.counts)
 
     def reasons(self, routes: LiveRoutes, load: Load) -> NDArray[np.int8]:
         """What keeps the load out of each route, int8[k], `Reason`.
@@ -111,44 +172,56 @@ class InsertionSearch:
             LiveRouteError: as of `best`.
         """
         reasons = np.zeros(len(routes.vehicles), np.int8)
+        rows = self.rows_of(routes, [load])
         search: Any = kernel.insertion_reasons
-        search(*_columns(routes), *self._asked(routes, load), reasons)
+        asked = rows.ends, rows.amounts[0], rows.needs[0], self._paces, *self._least
+        search(*_columns(routes), *asked, reasons)
         return reasons
 
-    def _asked(self, routes: LiveRoutes, load: Load) -> tuple[Any, ...]:
-        """What the kernels ask for: both ends as stops, size, needs, paces."""
-        ends = np.zeros(2, LIVE_STOP)
-        lat, lon = (np.array([end[axis] for end in (load.pickup, load.delivery)]) for axis in (0, 1))
-        if not (np.abs(lat) <= 90).all() or not (np.abs(lon) <= 180).all():
+    def rows_of(self, routes: LiveRoutes, loads: Sequence[Load]) -> LoadRows:
+        """Loads as the kernels take them.
+
+        Raises:
+            LiveRouteError: as of `best`.
+        """
+        places = [end for load in loads for end in (load.pickup, load.delivery)]
+        table = np.array(places, np.float64).reshape(-1, 5).T
+        lat, lon, opens_s, _, service_s = table
+        if not ((np.abs(lat) <= 90) & (np.abs(lon) <= 180)).all():
             raise LiveRouteError("a load's places must be within +-90, +-180 degrees")
-        points, rows = sphere_points(lat, lon), self._travel.rows_of(lat, lon)
-        for end, place in enumerate((load.pickup, load.delivery)):
-            if np.isnan(place[2:]).any() or not 0 <= place.service_s < np.inf or place.opens_s == np.inf:
-                raise LiveRouteError(
-                    f"a load's window and service must be numbers, service_s at least 0: {place}"
-                )
-            ends[end] = (
-                *points[end],
-                0.0,
-                place.service_s,
-                rows[end],
-                place.opens_s,
-                place.closes_s,
-                0,
-                0,
-                0,
+        wrong = (
+            np.isnan(table[2:]).any(axis=0) | (opens_s == np.inf) | ~((service_s >= 0) & (service_s < np.inf))
+        )
+        if wrong.any():
+            place = places[int(np.argmax(wrong))]
+            raise LiveRouteError(
+                f"a load's window and service must be numbers, service_s at least 0: {place}"
             )
-        size = amounts(load.amounts, "amounts", 1, routes.free.shape[1])[0]
-        if (size < 0).any():
-            raise LiveRouteError(f"amounts[{int(np.argmax(size < 0))}] must be at least 0")
-        return ends, size, np.uint64(load.needs), self._paces, self._least
+        ends = np.zeros(len(places), LIVE_STOP)
+        points = sphere_points(lat, lon).T
+        for name, column in zip(
+            ("x", "y", "z", "opens_s", "closes_s", "service_s"), (*points, *table[2:]), strict=True
+        ):
+            ends[name] = column
+        ends["pace_row"] = self._travel.rows_of(lat, lon)
+        dimensions = routes.free.shape[1]
+        if any(len(load.amounts) not in (1, dimensions) for load in loads):
+            raise LiveRouteError(f"amounts of a load must be {dimensions} numbers")
+        given = [
+            load.amounts if len(load.amounts) == dimensions else load.amounts * dimensions for load in loads
+        ]
+        sizes = amounts(given or np.empty((0, dimensions)), "amounts", len(loads), dimensions)
+        if (sizes < 0).any():
+            raise LiveRouteError(f"amounts[{int(np.argmax((sizes < 0).any(axis=1)))}] must be at least 0")
+        return LoadRows(ends, sizes, np.array([load.needs for load in loads], np.uint64))
 
 
 def _columns(routes: LiveRoutes) -> tuple[Any, ...]:
     return routes.stops, routes.legs, routes.vehicles, routes.offsets, routes.free, routes.most_free
 
 
-def _insertion(found: Any, circuity: float) -> Insertion:
+def insertion(found: Any, circuity: float) -> Insertion:
+    """A record of `Insertions.best`, with metres by road."""
     vehicle, pickup_after, delivery_after, _, cost, extra_m, *times = found.item()
     return Insertion(vehicle, pickup_after, delivery_after, cost, extra_m * circuity, *times)
 

@@ -35,6 +35,8 @@ class LiveRoutes:
         vehicles: LIVE_VEHICLE[k].
         free: int64[n, D], what is free when a stop is left, in millionths.
         most_free: int64[k, D], the largest of a route.
+        points: float32[4, n], places and ways of all stops once more, which is all that most of a search reads.
+        balls: float32[7, k], around the stops of each route, and what an insertion costs at least.
         circuity: metres by road over metres as the crow flies.
     """
 
@@ -44,6 +46,8 @@ class LiveRoutes:
     vehicles: NDArray[np.void]
     free: NDArray[np.int64]
     most_free: NDArray[np.int64]
+    points: NDArray[np.float32]
+    balls: NDArray[np.float32]
     circuity: float
 
     def update(self, paces: NDArray[np.float32], *, are_new: bool = True) -> None:
@@ -76,9 +80,9 @@ class LiveRoutes:
             free_s: float64[m], when each is free there: now, or when its service ends.
             paces: the table of the last update.
         """
-        points = sphere_points(lat_deg, lon_deg)
-        columns = self.stops, self.legs, self.vehicles, self.offsets
-        kernel.move_starts(*columns, which, points, pace_row, free_s, paces)
+        places = sphere_points(lat_deg, lon_deg)
+        columns = self.stops, self.legs, self.points, self.balls, self.offsets
+        kernel.move_starts(*columns, which, places, pace_row, free_s, paces)
 
     def arrival_s(self, paces: NDArray[np.float32]) -> NDArray[np.float64]:
         """When each stop is reached, float64[n]; of the first one when the vehicle is free there."""
@@ -114,6 +118,8 @@ def live_routes(
     cost_per_s: ArrayLike = 0.0,
     fixed_cost: ArrayLike = 0.0,
     most_drive_s: ArrayLike = np.inf,
+    change_cost: ArrayLike = 0.0,
+    ends_s: ArrayLike = np.inf,
 ) -> LiveRoutes:
     """Routes from columns, with their times by the paces as learned. A number stands for a column of it.
 
@@ -133,29 +139,36 @@ def live_routes(
         cost_per_s: float[k].
         fixed_cost: float[k], of a vehicle that has nothing to do yet.
         most_drive_s: float[k], driving at most, from the first stop to the last.
+        change_cost: float[k], of a vehicle that has something to do: what it costs to tell its driver something else.
+        ends_s: float[k], by when service at the last stop has to be over, infinite: any time. A route that ends later already may not end later still.
 
     Raises:
         LiveRouteError: columns that do not fit together, or numbers that cannot be.
     """
+    ends = _ends(offsets)
+    n, k = int(ends[-1]), len(ends) - 1
+    stops = _stops(travel, n, lat_deg, lon_deg, opens_s, closes_s, service_s)
+    vehicles = _vehicles(k, cost_per_m, cost_per_s, fixed_cost, most_drive_s, ends_s)
+    vehicles["cost_per_m"] *= travel.circuity  # the kernels count metres as the crow flies
+    _set_kinds(vehicles, np.diff(ends), skills, returns, change_cost)
+    room = amounts(capacity, "capacity", k)
+    changes = amounts(change, "change", n, room.shape[1])
+    legs = np.zeros(n, kernel.LIVE_LEG)
+    free, most_free = np.zeros_like(changes), np.zeros_like(room)
+    points, balls = np.zeros((4, n), np.float32), _balls(vehicles)
+    kernel.set_shapes(stops, points, balls, ends, changes, room, free, most_free)
+    routes = LiveRoutes(ends, stops, legs, vehicles, free, most_free, points, balls, float(travel.circuity))
+    routes.update(travel.paces())
+    return routes
+
+
+def _ends(offsets: ArrayLike) -> NDArray[np.int64]:
     ends = np.ascontiguousarray(offsets, np.int64)
     if ends.ndim != 1 or len(ends) < 1 or ends[0] != 0 or (np.diff(ends) < 1).any():
         raise LiveRouteError(
             "offsets must begin with 0 and grow: every route has at least its vehicle's place"
         )
-    n, k = int(ends[-1]), len(ends) - 1
-    stops = _stops(travel, n, lat_deg, lon_deg, opens_s, closes_s, service_s)
-    vehicles = _vehicles(k, cost_per_m, cost_per_s, fixed_cost, most_drive_s)
-    vehicles["cost_per_m"] *= travel.circuity  # the kernels count metres as the crow flies
-    vehicles["skills"] = np.broadcast_to(np.asarray(skills, np.uint64), k)
-    vehicles["returns"] = np.broadcast_to(np.asarray(returns, np.bool_), k)
-    room = amounts(capacity, "capacity", k)
-    changes = amounts(change, "change", n, room.shape[1])
-    legs = np.zeros(n, kernel.LIVE_LEG)
-    free, most_free = np.zeros_like(changes), np.zeros_like(room)
-    routes = LiveRoutes(ends, stops, legs, vehicles, free, most_free, float(travel.circuity))
-    kernel.set_shapes(stops, vehicles, ends, changes, room, free, most_free)
-    routes.update(travel.paces())
-    return routes
+    return ends
 
 
 def _stops(travel: TravelTimes, n: int, *columns: ArrayLike) -> NDArray[np.void]:
@@ -177,18 +190,44 @@ def _stops(travel: TravelTimes, n: int, *columns: ArrayLike) -> NDArray[np.void]
 def _vehicles(k: int, *columns: ArrayLike) -> NDArray[np.void]:
     """LIVE_VEHICLE[k] with costs and driving limit only."""
     vehicles = np.zeros(k, kernel.LIVE_VEHICLE)
-    names = ("cost_per_m", "cost_per_s", "fixed_cost", "most_drive_s")
+    names = ("cost_per_m", "cost_per_s", "fixed_cost", "most_drive_s", "ends_s")
     for name, given in zip(names, columns, strict=True):
         vehicles[name] = _column(given, name, k)
         _require(vehicles[name] >= 0, name, "at least 0")
     return vehicles
 
 
+def _set_kinds(
+    vehicles: NDArray[np.void],
+    counts: NDArray[np.int64],
+    skills: ArrayLike,
+    returns: ArrayLike,
+    change_cost: ArrayLike,
+) -> None:
+    """Skills, whether anything comes after the last stop, and what any insertion costs."""
+    k = len(vehicles)
+    vehicles["skills"] = np.broadcast_to(np.asarray(skills, np.uint64), k)
+    vehicles["returns"] = np.broadcast_to(np.asarray(returns, np.bool_), k)
+    has_plan = counts - vehicles["returns"] > 1
+    change = _column(change_cost, "change_cost", k)
+    vehicles["fixed_cost"] = np.where(has_plan, change, vehicles["fixed_cost"])
+    _require(vehicles["fixed_cost"] >= 0, "change_cost", "at least 0")
+
+
+def _balls(vehicles: NDArray[np.void]) -> NDArray[np.float32]:
+    """With costs only."""
+    balls = np.zeros((7, len(vehicles)), np.float32)
+    balls[kernel.PER_M], balls[kernel.FIXED] = vehicles["cost_per_m"], vehicles["fixed_cost"]
+    return balls
+
+
 def amounts(given: ArrayLike, name: str, rows: int, dimensions: int | None = None) -> NDArray[np.int64]:
     """Amounts of some rows in millionths, int64[rows, D]."""
     table = np.asarray(given, np.float64)
     try:
-        if table.ndim == 2:
+        if table.shape == (rows, dimensions):
+            pass
+        elif table.ndim == 2:
             table = np.broadcast_to(table, (rows, dimensions or table.shape[1]))
         else:
             table = np.broadcast_to(table.reshape(1, -1), (rows, dimensions or table.size))
@@ -208,9 +247,10 @@ def _column(given: ArrayLike, name: str, rows: int) -> NDArray[np.float64]:
 
 def _require(holds: Any, name: str, allowed: str) -> None:
     """Raise for the first row for which it does not hold."""
-    wrong = np.argwhere(~np.asarray(holds))
-    if len(wrong):
-        raise LiveRouteError(f"{name}[{', '.join(map(str, wrong[0]))}] must be {allowed}")
+    kept = np.asarray(holds)
+    if not kept.all():
+        wrong = np.argwhere(~kept)[0]
+        raise LiveRouteError(f"{name}[{', '.join(map(str, wrong))}] must be {allowed}")
 
 
 def warm_up() -> None:

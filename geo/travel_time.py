@@ -266,11 +266,9 @@ def _exact_rows(cells: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[
 
 def _rows_in(cells: NDArray[np.int64], cell: NDArray[np.int64], limits: TravelLimits) -> NDArray[np.int32]:
     """The row of each cell or of its nearest ancestor that has one."""
-    rows = np.zeros(len(cell), np.int64)
-    for resolution in range(limits.coarsest, limits.resolution + 1):
-        found = _exact_rows(cells, _ancestors(cell, resolution))
-        rows = np.where((found > 0) & (cell != 0), found, rows)
-    return rows.astype(np.int32)
+    rows = np.empty(len(cell), np.int32)
+    kernel.rows_in(cells, np.ascontiguousarray(cell), limits.resolution, limits.coarsest, rows)
+    return rows
 
 
 def _windings(points: Floats, way_m: Floats, drives: NDArray[np.bool_], legs: int) -> Floats:

@@ -26,34 +26,40 @@ def pickup_places(
     last: int,
     end: int,
     load: Records,
+    least_of: NDArray[np.float32],
     least_pace: float,
     most_m: float,
+    all_of_them: bool,
     scratch: NDArray[np.float64],
-) -> bool:
-    """Whether the pickup may come after any stop up to `last`, by straight ways alone; fills `scratch` with the ways, and which stops they are.
+) -> int:
+    """After how many of the stops up to `last` the pickup may come, by straight ways alone, up to the last such; fills `scratch` with the ways, and which stops they are.
 
-    Not where its detour is longer than `most_m`, nor where the next stop would be late even at the best pace of all.
+    Not where its detour is longer than `most_m`, nor where it would be late even at the best pace of all hours there, which is `least_of`, float32[r], for one end of
+    a way, or the next stop at the best pace anywhere, `least_pace`. Unless it is told to do all of them, it ends with the first stop that is left too late.
     """
-    any_place = False
-    for at in range(first, end):
-        i = at - first
-        scratch[TO_PICKUP, i] = straight_m(
-            stops[at].x, stops[at].y, stops[at].z, load[0].x, load[0].y, load[0].z
-        )
+    places, own_pace = 0, float(least_of[load[0].pace_row])
+    on_m = straight_m(stops[first].x, stops[first].y, stops[first].z, load[0].x, load[0].y, load[0].z)
+    scratch[TO_PICKUP, 0] = on_m
     for at in range(first, last + 1):
-        i = at - first
-        to_m = scratch[TO_PICKUP, i]
-        soonest_s = stops[at].ready_s + stops[at].service_s + to_m * least_pace
+        i, to_m, soonest_s = at - first, on_m, stops[at].ready_s + stops[at].service_s
+        if soonest_s > load[0].closes_s + ROUNDING_S and not all_of_them:
+            break
+        soonest_s += to_m * (own_pace + least_of[stops[at].pace_row])
         may = soonest_s <= load[0].closes_s + ROUNDING_S
         if at + 1 < end:
-            on_m = scratch[TO_PICKUP, i + 1]
-            soonest_s = max(soonest_s, load[0].opens_s) + load[0].service_s + on_m * least_pace
-            may &= soonest_s <= max(stops[at + 1].closes_s, stops[at + 1].ready_s) + ROUNDING_S
-            to_m += on_m - stops[at + 1].way_m
+            after = stops[at + 1]
+            on_m = straight_m(after.x, after.y, after.z, load[0].x, load[0].y, load[0].z)
+            scratch[TO_PICKUP, i + 1] = on_m
+            soonest_s = max(soonest_s, load[0].opens_s) + load[0].service_s
+            soonest_s += (
+                on_m * least_pace
+            )  # the delivery may come between, and ways by way of it may be faster
+            may &= soonest_s <= max(after.closes_s, after.ready_s) + ROUNDING_S
+            to_m += on_m - after.way_m
         may &= to_m - ROUNDING_M < most_m
         scratch[MAY, i] = 1.0 if may else 0.0
-        any_place |= may
-    return any_place
+        places = i + 1 if may else places
+    return places
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)

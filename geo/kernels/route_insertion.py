@@ -1,7 +1,7 @@
 """The cheapest places for one load in the routes of a whole fleet, exactly. `geo.route_insertion` has the definitions.
 
 What is left out cannot be among the best: a detour is at least as long as the triangle inequality says of straight lines, and time never makes an
-insertion cheaper. A route is first judged by the ball around it, then by its straight detours, and only what is left is timed.
+insertion cheaper. A route is first judged by the ball around it, then by its straight detours (`insertion_bounds`), and only what is left is timed.
 """
 
 from typing import Any
@@ -11,11 +11,21 @@ from numba import njit
 from numpy.typing import NDArray
 
 from geo.kernels.borrowed import UNCOUNTED
+from geo.kernels.insertion_bounds import (
+    BUCKETS,
+    HEAD,
+    WAYS_ROWS,
+    ball_bounds,
+    has_room,
+    in_order,
+    last_place,
+    sharpen,
+    stops_bound,
+)
 from geo.kernels.insertion_detours import (
     DELIVERY_DETOUR,
     LEAST_DETOUR,
     MAY,
-    ROUNDING_M,
     ROUNDING_S,
     SCRATCH_ROWS,
     TO_DELIVERY,
@@ -25,9 +35,9 @@ from geo.kernels.insertion_detours import (
 )
 from geo.kernels.route_slack import tell_slack
 from geo.kernels.route_times import Records, between_m
-from geo.kernels.travel_time import Paces, arrives_s, straight_m
+from geo.kernels.travel_time import Paces, arrives_s
 
-FITS, SKILLS, CAPACITY, PICKUP_LATE, DELIVERY_LATE, STOP_LATE, DRIVING = range(7)
+FITS, SKILLS, CAPACITY, PICKUP_LATE, DELIVERY_LATE, STOP_LATE, DRIVING, SHIFT = range(8)
 """What keeps a load out of a route, in the order in which it is asked."""
 
 FOUND = np.dtype(
@@ -39,18 +49,8 @@ FOUND = np.dtype(
 )
 """One insertion; `geo.route_insertion.Insertion` has the fields."""
 
-_BUCKETS = 256
-
 Found = Any
 """One record of FOUND."""
-
-
-@njit(cache=True, nogil=True, **UNCOUNTED)
-def _has_room(free: NDArray[np.int64], row: int, amounts: NDArray[np.int64]) -> bool:
-    for d in range(len(amounts)):  # noqa: SIM110 - a generator would be slower, where it compiles at all
-        if amounts[d] > free[row, d]:
-            return False
-    return True
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
@@ -95,7 +95,8 @@ def best_in_route(
     load: Records,
     amounts: NDArray[np.int64],
     paces: Paces,
-    least_paces: tuple[float, float],
+    least_of: NDArray[np.float32],
+    least_pace: float,
     bound: float,
     explains: bool,
     scratch: NDArray[np.float64],
@@ -105,24 +106,24 @@ def best_in_route(
 
     Only if it `explains`, every place is looked at as far as it goes, and the reason is true.
     """
-    last = end - 2 if vehicle.returns and end - first > 1 else end - 1  # nothing comes after a last stop
-    fixed = vehicle.fixed_cost if last == first else 0.0
+    last, fixed = last_place(vehicle, first, end), vehicle.fixed_cost
     most_m = (bound - fixed) / vehicle.cost_per_m if vehicle.cost_per_m > 0.0 else np.inf
     found.reason = CAPACITY
-    if not pickup_places(stops, first, last, end, load, least_paces[0], most_m, scratch) and not explains:
+    places = pickup_places(stops, first, last, end, load, least_of, least_pace, most_m, explains, scratch)
+    if explains:
+        places = last + 1 - first
+    if places == 0:
         return False
     delivery_detours(stops, first, end, load, scratch)
     direct_m = between_m(load, 0, 1)
     ends_s = stops[end - 1].ready_s + stops[end - 1].service_s
     reason, best = CAPACITY, bound
-    for i in range(first, last + 1):
-        if (scratch[MAY, i - first] == 0.0 and not explains) or not _has_room(free, i, amounts):
+    for i in range(first, first + places):
+        if (scratch[MAY, i - first] == 0.0 and not explains) or not has_room(free, i, amounts):
             continue
         reason = max(reason, PICKUP_LATE)
         left_s = stops[i].ready_s + stops[i].service_s
         to_m = scratch[TO_PICKUP, i - first]
-        if left_s + to_m * least_paces[0] > load[0].closes_s + ROUNDING_S:
-            break  # nor can a later stop be left in time: it would have to be reached first
         leg_m = stops[i + 1].way_m if i + 1 < end else 0.0
         on_m = scratch[TO_PICKUP, i + 1 - first] if i + 1 < end else 0.0
         back_m = scratch[TO_DELIVERY, i + 1 - first] if i + 1 < end else 0.0
@@ -139,7 +140,7 @@ def best_in_route(
         reason = max(reason, DELIVERY_LATE)
         for j in range(i, last + 1):
             if j > i:  # on to stop j with the load aboard
-                if fixed + vehicle.cost_per_m * max(0.0, apart_m) >= best or not _has_room(free, j, amounts):
+                if fixed + vehicle.cost_per_m * max(0.0, apart_m) >= best or not has_room(free, j, amounts):
                     break
                 if j == i + 1:
                     arrival_s = arrives_s(paces, before_row, stops[j].pace_row, on_m, clock_s)
@@ -152,8 +153,8 @@ def best_in_route(
                 clock_s = max(arrival_s, stops[j].opens_s) + stops[j].service_s
                 before_row = stops[j].pace_row
             to_there_m = direct_m if j == i else scratch[TO_DELIVERY, j - first]
-            if clock_s + to_there_m * least_paces[1] > load[1].closes_s + ROUNDING_S and not explains:
-                break
+            if clock_s + to_there_m * least_pace > load[1].closes_s + ROUNDING_S and not explains:
+                break  # nor can it be there in time by way of other stops
             extra_m = at_once_m if j == i else to_m + on_m - leg_m + scratch[DELIVERY_DETOUR, j - first]
             extra_m = max(0.0, extra_m)
             cost = fixed + vehicle.cost_per_m * extra_m
@@ -176,6 +177,9 @@ def best_in_route(
             )
             if all_driven_s > vehicle.most_drive_s + ROUNDING_S:
                 continue
+            reason = max(reason, SHIFT)
+            if new_end_s > max(vehicle.ends_s, ends_s) + ROUNDING_S:
+                continue
             extra_s = max(0.0, new_end_s - ends_s)
             cost += vehicle.cost_per_s * extra_s
             if cost < best:
@@ -188,55 +192,13 @@ def best_in_route(
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
-def _least_cost(vehicle: Records, stops: int, load: Records) -> float:
-    """What no insertion into a route can cost less than, by the ball around its stops: each detour leads out of it and back."""
-    least_m = 0.0
-    for end in range(2):
-        away_m = straight_m(vehicle.x, vehicle.y, vehicle.z, load[end].x, load[end].y, load[end].z)
-        away_m -= vehicle.radius_m
-        least_m = max(least_m, min(away_m, 2.0 * away_m - vehicle.longest_m))
-    fixed = vehicle.fixed_cost if stops - vehicle.returns <= 1 else 0.0
-    return float(fixed + vehicle.cost_per_m * max(0.0, least_m - ROUNDING_M))
-
-
-@njit(cache=True, nogil=True, **UNCOUNTED)
 def _may_fit(
-    stops: Records,
-    vehicle: Records,
-    most_free: NDArray[np.int64],
-    route: int,
-    first: int,
-    load: Records,
-    amounts: NDArray[np.int64],
-    needs: int,
-    least_pace: float,
+    vehicle: Records, most_free: NDArray[np.int64], route: int, amounts: NDArray[np.int64], needs: int
 ) -> int:
     """FITS, or what keeps the load out of a route at first sight."""
     if (vehicle.skills & needs) != needs:
         return SKILLS
-    if not _has_room(most_free, route, amounts):
-        return CAPACITY
-    away_m = straight_m(stops[first].x, stops[first].y, stops[first].z, load[0].x, load[0].y, load[0].z)
-    free_s = stops[first].ready_s + stops[first].service_s
-    return PICKUP_LATE if free_s + away_m * least_pace > load[0].closes_s + ROUNDING_S else FITS
-
-
-@njit(cache=True, nogil=True, **UNCOUNTED)
-def _order(least: NDArray[np.float64], count: int, order: NDArray[np.int32], starts: Any) -> None:
-    """Fills `order` with 0 to `count` - 1, roughly by `least`: a counting sort into buckets."""
-    most = 0.0
-    for i in range(count):
-        most = max(most, least[i])
-    scale = (_BUCKETS - 1) / most if most > 0.0 else 0.0
-    starts[:] = 0
-    for i in range(count):
-        starts[int(least[i] * scale) + 1] += 1
-    for bucket in range(_BUCKETS):
-        starts[bucket + 1] += starts[bucket]
-    for i in range(count):
-        bucket = int(least[i] * scale)
-        order[starts[bucket]] = i
-        starts[bucket] += 1
+    return FITS if has_room(most_free, route, amounts) else CAPACITY
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
@@ -250,11 +212,77 @@ def _keep(best: Records, kept: int, found: Found) -> int:
     return min(kept + 1, len(best))
 
 
-@njit(cache=True, nogil=True)
-def _least_paces(load: Records, paces: Paces, least_half: float) -> tuple[float, float]:
-    """What a metre takes at least on a way to or from either end of a load: half of it is at the pace around that end."""
-    pickup, delivery = paces[load[0].pace_row].min(), paces[load[1].pace_row].min()
-    return least_half + float(pickup), least_half + float(delivery)
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def _best_of_load(
+    stops: Records,
+    legs: Records,
+    vehicles: Records,
+    offsets: NDArray[np.int64],
+    free: NDArray[np.int64],
+    most_free: NDArray[np.int64],
+    points: NDArray[np.float32],
+    balls: NDArray[np.float32],
+    load: Records,
+    amounts: NDArray[np.int64],
+    needs: int,
+    paces: Paces,
+    least_of: NDArray[np.float32],
+    least_pace: float,
+    least: NDArray[np.float32],
+    order: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    ways: NDArray[np.float32],
+    scratch: NDArray[np.float64],
+    found: Records,
+    best: Records,
+) -> int:
+    """Fills `best` for one load; how many there are. What comes before it is room to work in."""
+    direct_m, kept = between_m(load, 0, 1), 0
+    ball_bounds(balls, load, direct_m, least)
+    in_order(least, order, starts)
+    sharpen(points, offsets, vehicles, free, load, amounts, direct_m, ways, least, order)
+    for i in range(len(order)):
+        route = order[i]
+        bound = best[kept - 1].cost if kept == len(best) else np.inf
+        if least[route] >= bound:
+            continue  # a later one may still be cheaper: the order is rough
+        if (
+            i >= HEAD
+            and stops_bound(points, offsets, vehicles, free, route, load, amounts, direct_m, ways) >= bound
+        ):
+            continue
+        first, end, vehicle = offsets[route], offsets[route + 1], vehicles[route]
+        if _may_fit(vehicle, most_free, route, amounts, needs) != FITS:
+            continue
+        if best_in_route(
+            stops,
+            legs,
+            vehicle,
+            free,
+            first,
+            end,
+            load,
+            amounts,
+            paces,
+            least_of,
+            least_pace,
+            bound,
+            False,
+            scratch,
+            found[0],
+        ):
+            found[0].vehicle = route
+            kept = _keep(best, kept, found[0])
+    return kept
+
+
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def _longest(offsets: NDArray[np.int64]) -> int:
+    """The most stops of a route."""
+    longest = 1
+    for route in range(len(offsets) - 1):
+        longest = max(longest, offsets[route + 1] - offsets[route])
+    return longest
 
 
 @njit(cache=True, nogil=True)
@@ -265,55 +293,55 @@ def best_insertions(
     offsets: NDArray[np.int64],
     free: NDArray[np.int64],
     most_free: NDArray[np.int64],
-    load: Records,
+    points: NDArray[np.float32],
+    balls: NDArray[np.float32],
+    ends: Records,
     amounts: NDArray[np.int64],
-    needs: int,
+    needs: NDArray[np.uint64],
     paces: Paces,
-    least_half: float,
+    least_of: NDArray[np.float32],
+    least_pace: float,
+    which: NDArray[np.int32],
+    tells_slack: bool,
     best: Records,
-) -> int:
-    """Fills `best`, FOUND[k], with the cheapest insertion into each of the k cheapest routes; how many there are. `least_half`: the least of all `paces`."""
-    count, longest, least_paces = 0, 1, _least_paces(load, paces, least_half)
-    order, among = np.empty(len(vehicles), np.int32), np.empty(len(vehicles), np.int32)
-    least, starts = np.empty(len(vehicles)), np.empty(_BUCKETS + 1, np.int64)
-    for route in range(len(vehicles)):
-        first = offsets[route]
-        longest = max(longest, offsets[route + 1] - first)
-        if (
-            _may_fit(stops, vehicles[route], most_free, route, first, load, amounts, needs, least_paces[0])
-            == FITS
-        ):
-            among[count] = route
-            least[count] = _least_cost(vehicles[route], offsets[route + 1] - first, load)
-            count += 1
-    _order(least, count, order, starts)
-    scratch, found = np.empty((SCRATCH_ROWS, longest + 1)), np.zeros(1, best.dtype)
-    kept = 0
-    for i in range(count):
-        route = among[order[i]]
-        bound = best[kept - 1].cost if kept == len(best) else np.inf
-        if least[order[i]] >= bound:
-            continue
-        if best_in_route(
+    kept: NDArray[np.int32],
+) -> None:
+    """Fills `best`, FOUND[n, k], and `kept`, int32[n], how many they are, for some loads, `which`, int32[m].
+
+    Each has the cheapest insertion into each of the k cheapest routes. `ends` are the loads' stops, two each; `least_of`: the least of each row of `paces`;
+    `least_pace`: what a metre takes at least anywhere.
+    """
+    k, longest = len(vehicles), _longest(offsets)
+    least, order, starts = np.empty(k, np.float32), np.empty(k, np.int32), np.empty(BUCKETS + 1, np.int64)
+    ways, scratch = np.empty((WAYS_ROWS, longest), np.float32), np.empty((SCRATCH_ROWS, longest + 1))
+    found = np.zeros(1, FOUND)
+    for i in which:
+        load = ends[2 * i : 2 * i + 2]
+        kept[i] = _best_of_load(
             stops,
             legs,
-            vehicles[route],
+            vehicles,
+            offsets,
             free,
-            offsets[route],
-            offsets[route + 1],
+            most_free,
+            points,
+            balls,
             load,
-            amounts,
+            amounts[i],
+            needs[i],
             paces,
-            least_paces,
-            bound,
-            False,
+            least_of,
+            least_pace,
+            least,
+            order,
+            starts,
+            ways,
             scratch,
-            found[0],
-        ):
-            found[0].vehicle = route
-            kept = _keep(best, kept, found[0])
-    tell_slack(stops, offsets, load, paces, best, kept)
-    return kept
+            found,
+            best[i],
+        )
+        if tells_slack:
+            tell_slack(stops, offsets, load, paces, best[i], kept[i])
 
 
 @njit(cache=True, nogil=True)
@@ -328,21 +356,16 @@ def insertion_reasons(
     amounts: NDArray[np.int64],
     needs: int,
     paces: Paces,
-    least_half: float,
+    least_of: NDArray[np.float32],
+    least_pace: float,
     reasons: NDArray[np.int8],
 ) -> None:
     """Fills `reasons`, int8[k]: FITS, or what keeps the load out of each route."""
-    longest, least_paces = 1, _least_paces(load, paces, least_half)
-    for route in range(len(vehicles)):
-        longest = max(longest, offsets[route + 1] - offsets[route])
-    scratch, found = np.empty((SCRATCH_ROWS, longest + 1)), np.zeros(1, FOUND)
+    scratch, found = np.empty((SCRATCH_ROWS, _longest(offsets) + 1)), np.zeros(1, FOUND)
     for route in range(len(vehicles)):
         first, end, vehicle = offsets[route], offsets[route + 1], vehicles[route]
-        reason = _may_fit(stops, vehicle, most_free, route, first, load, amounts, needs, least_paces[0])
-        if reason not in (
-            SKILLS,
-            CAPACITY,
-        ):  # late at first sight: or is there only room where nothing may follow?
+        reason = _may_fit(vehicle, most_free, route, amounts, needs)
+        if reason == FITS:
             best_in_route(
                 stops,
                 legs,
@@ -353,7 +376,8 @@ def insertion_reasons(
                 load,
                 amounts,
                 paces,
-                least_paces,
+                least_of,
+                least_pace,
                 np.inf,
                 True,
                 scratch,

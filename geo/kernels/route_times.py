@@ -26,13 +26,21 @@ driving from the route's start to here."""
 
 LIVE_VEHICLE = np.dtype(
     [
-        *[(name, np.float32) for name in ("x", "y", "z", "radius_m", "longest_m")],
-        ("returns", np.int32),
         ("skills", np.uint64),
-        *[(name, np.float64) for name in ("cost_per_m", "cost_per_s", "fixed_cost", "most_drive_s")],
+        *[
+            (name, np.float64)
+            for name in ("cost_per_m", "cost_per_s", "fixed_cost", "most_drive_s", "ends_s")
+        ],
+        ("returns", np.int64),
     ]
 )
-"""A vehicle. x, y, z, `radius_m`: a ball around all its stops; `longest_m`: its longest leg; `returns`: 1 if nothing comes after its last stop."""
+"""A vehicle. `fixed_cost`: of any insertion; `ends_s`: by when its last stop has to be over; `returns`: 1 if nothing comes after its last stop."""
+
+X, Y, Z, WAY = range(4)
+"""Rows of `points`, float32[4, n]: the same of all stops in one piece, for those who ask nothing else of many stops."""
+
+RADIUS, LONGEST, PER_M, FIXED = range(3, 7)
+"""Rows of `balls`, float32[7, k], after X, Y and Z: a ball around all stops of a route, its longest leg, and what an insertion costs a metre and at least."""
 
 LIVE_LEG = np.dtype(
     [(back + name, np.float64) for back in ("", "back_") for name in ("from_s", "until_s", "slope", "base_s")]
@@ -121,10 +129,11 @@ def eta_update(stops: Records, legs: Records, offsets: NDArray[np.int64], paces:
 def move_starts(
     stops: Records,
     legs: Records,
-    vehicles: Records,
+    points: NDArray[np.float32],
+    balls: NDArray[np.float32],
     offsets: NDArray[np.int64],
     which: NDArray[np.int32],
-    points: NDArray[np.float64],
+    places: NDArray[np.float64],
     pace_row: NDArray[np.int32],
     free_s: NDArray[np.float64],
     paces: Paces,
@@ -132,14 +141,17 @@ def move_starts(
     """Sets the first stops of some routes, and all that follows from it. The ball only grows: a larger one is still around all stops."""
     for i in range(len(which)):
         first, end = offsets[which[i]], offsets[which[i] + 1]
-        vehicle = vehicles[which[i]]
-        stops[first].x, stops[first].y, stops[first].z = points[i, 0], points[i, 1], points[i, 2]
+        route = which[i]
+        stops[first].x, stops[first].y, stops[first].z = places[i, 0], places[i, 1], places[i, 2]
         stops[first].pace_row, stops[first].opens_s = pace_row[i], free_s[i]
-        away_m = straight_m(vehicle.x, vehicle.y, vehicle.z, stops[first].x, stops[first].y, stops[first].z)
-        vehicle.radius_m = max(float(vehicle.radius_m), away_m + 2.0)
+        for axis in range(3):
+            points[axis, first] = places[i, axis]
+        away_m = _from_middle_m(balls, route, stops, first)
+        balls[RADIUS, route] = max(float(balls[RADIUS, route]), away_m + 2.0)
         if first + 1 < end:
             stops[first + 1].way_m = between_m(stops, first, first + 1)
-            vehicle.longest_m = max(float(vehicle.longest_m), stops[first + 1].way_m + 2.0)
+            points[WAY, first + 1] = stops[first + 1].way_m
+            balls[LONGEST, route] = max(float(balls[LONGEST, route]), stops[first + 1].way_m + 2.0)
             legs[first + 1].from_s = legs[first + 1].until_s = 0.0
             legs[first + 1].back_from_s = legs[first + 1].back_until_s = 0.0
         time_route(stops, legs, first, end, paces)
@@ -160,34 +172,53 @@ def arrivals(
             )
 
 
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def _from_middle_m(balls: NDArray[np.float32], route: int, stops: Records, at: int) -> float:
+    """How far a stop is from the middle of its route's ball."""
+    x, y, z = balls[X, route], balls[Y, route], balls[Z, route]
+    return float(straight_m(x, y, z, stops[at].x, stops[at].y, stops[at].z))
+
+
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def set_shape(
+    stops: Records,
+    points: NDArray[np.float32],
+    balls: NDArray[np.float32],
+    route: int,
+    first: int,
+    end: int,
+) -> None:
+    """What follows from the places of a route, rows first to before end: `way_m`, `points`, the ball, the longest leg."""
+    x = y = z = longest_m = radius_m = 0.0
+    for at in range(first, end):
+        x += stops[at].x / (end - first)
+        y += stops[at].y / (end - first)
+        z += stops[at].z / (end - first)
+        stops[at].way_m = between_m(stops, at - 1, at) if at > first else 0.0
+        longest_m = max(longest_m, stops[at].way_m)
+        points[X, at], points[Y, at], points[Z, at] = stops[at].x, stops[at].y, stops[at].z
+        points[WAY, at] = stops[at].way_m
+    balls[X, route], balls[Y, route], balls[Z, route] = x, y, z
+    for at in range(first, end):
+        radius_m = max(radius_m, _from_middle_m(balls, route, stops, at))
+    balls[RADIUS, route], balls[LONGEST, route] = radius_m + 2.0, longest_m + 2.0  # they are rounded
+
+
 @njit(cache=True, nogil=True)
 def set_shapes(
     stops: Records,
-    vehicles: Records,
+    points: NDArray[np.float32],
+    balls: NDArray[np.float32],
     offsets: NDArray[np.int64],
     change: NDArray[np.int64],
     capacity: NDArray[np.int64],
     free: NDArray[np.int64],
     most_free: NDArray[np.int64],
 ) -> None:
-    """What follows from the places and amounts of each route: `way_m`, the ball, the longest leg, what is free when each stop is left."""
+    """`set_shape` of all routes, and what is free when each stop is left."""
     for route in range(len(offsets) - 1):
         first, end = offsets[route], offsets[route + 1]
-        vehicle = vehicles[route]
-        x = y = z = longest_m = radius_m = 0.0
-        for at in range(first, end):
-            x += stops[at].x / (end - first)
-            y += stops[at].y / (end - first)
-            z += stops[at].z / (end - first)
-            stops[at].way_m = between_m(stops, at - 1, at) if at > first else 0.0
-            longest_m = max(longest_m, stops[at].way_m)
-        vehicle.x, vehicle.y, vehicle.z = x, y, z
-        for at in range(first, end):
-            radius_m = max(
-                radius_m,
-                straight_m(vehicle.x, vehicle.y, vehicle.z, stops[at].x, stops[at].y, stops[at].z),
-            )
-        vehicle.radius_m, vehicle.longest_m = radius_m + 2.0, longest_m + 2.0  # they are rounded
+        set_shape(stops, points, balls, route, first, end)
         for d in range(change.shape[1]):
             left = capacity[route, d]
             most_free[route, d] = -(2**62)

@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from geo.kernels.borrowed import UNCOUNTED
+from geo.kernels.cells import FINEST
 
 WEEK_HOURS = 168
 MONDAY = 72
@@ -107,6 +108,35 @@ def _leaves_s(paces: Paces, begin: int, end: int, way_m: float, arrives_s: float
         at_s = border_s
         hour -= 1
     return -np.inf
+
+
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def ancestor(cell: int, resolution: int) -> int:
+    """The cell at a coarser resolution that a cell descends from; see `geo.kernels.cells` for the bits."""
+    return (cell & ~(15 << 52)) | (resolution << 52) | ((1 << 3 * (FINEST - resolution)) - 1)
+
+
+@njit(cache=True, nogil=True)
+def rows_in(
+    cells: NDArray[np.int64], cell: NDArray[np.int64], finest: int, coarsest: int, rows: NDArray[np.int32]
+) -> None:
+    """Fills `rows`, int32[n]: one more than where each cell, or the nearest one around it, stands in `cells`, which are sorted; 0 of those that stand nowhere."""
+    for i in range(len(cell)):
+        rows[i] = 0
+        resolution = finest if cell[i] != 0 else coarsest - 1
+        while resolution >= coarsest:
+            wanted = ancestor(cell[i], resolution)
+            low, high = 0, len(cells)
+            while low < high:
+                middle = (low + high) // 2
+                if cells[middle] < wanted:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < len(cells) and cells[low] == wanted:
+                rows[i] = low + 1
+                break
+            resolution -= 1
 
 
 @njit(cache=True, nogil=True)

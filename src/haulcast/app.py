@@ -269,7 +269,7 @@ class Hub:
             route_set=lambda: self._driving.active.current,
             listeners=[
                 self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step, self._submissions.on_step, self._travel.on_step,
-                self._marks.on_step,
+                self._marks.on_step, lambda result: self._plans.on_step(result, self._rows),
             ],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
             on_failed=self._history.lose if self._history else lambda _batch: None,
@@ -386,7 +386,7 @@ class Hub:
             settings=self.settings, database=database, gate=self._gate, counters=self._counters, last=self._state.last,
             catalogue=self._catalogue, fence_edits=self._edits.fences, rule_edits=self._edits.rules, vehicle_edits=self._edits.vehicles,
             history_store=self._history_store, limits=self._limits, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
-            position_of=self._position_of, forget=self._forget, routes=self._routes, plans=self._plans,
+            position_of=self._position_of, forget=self._forget, routes=self._routes, plans=self._plans, travel=self._travel,
         ).application()  # fmt: skip
         async with http_server.serving(application, listening, self.settings, self._gate.crowd()):
             yield

@@ -20,6 +20,7 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import FenceEdits
 from haulcast.history.history_store import HistoryStore
 from haulcast.hub_counters import HubCounters
+from haulcast.hub_dispatch import dispatch_routes
 from haulcast.hub_plans import Planning
 from haulcast.hub_routes import HubRoutes
 from haulcast.live_map import page_files
@@ -31,6 +32,7 @@ from haulcast.phones.phone_id_store_postgres import PostgresPhoneIdStore
 from haulcast.phones.reporters import Reporters
 from haulcast.positions.last_positions import LastPositions
 from haulcast.reports import report_api
+from haulcast.routes.travel import Travel
 from haulcast.rules import rule_api
 from haulcast.rules.rule_edits import RuleEdits
 from haulcast.settings import Settings
@@ -59,6 +61,7 @@ class HubHttp:
     forget: Callable[[str, str], None]
     routes: HubRoutes
     plans: Planning
+    travel: Travel
 
     def application(self) -> ASGIApp:
         """The application of all ports, behind the gate's guard."""
@@ -103,6 +106,9 @@ class HubHttp:
         )
         yield from self.routes.routes(verify)
         yield from self.plans.routes(verify)
+        yield from dispatch_routes(
+            self.settings, self.routes.edits, self.counters.rows, self.last, self.vehicle_edits.tags, self.travel, verify, find_vehicle,
+        )  # fmt: skip
         yield from fence_api.routes(self.fence_edits, verify)
         yield from rule_api.routes(self.rule_edits, verify, self.catalogue.find_tags)
         yield from vehicle_api.routes(self.vehicle_edits, verify, self.position_of, self.forget)

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 from starlette.routing import Route as HttpRoute
 
+from geo.fence_events import Kind
 from haulcast import clock
 from haulcast.access.gate import Gate
 from haulcast.database.pool import Database
@@ -20,9 +22,11 @@ from haulcast.plans.plan_jobs import Chosen, PlanJobs, PlanSurroundings, plan_jo
 from haulcast.plans.plan_scope import LatLon, Where
 from haulcast.plans.plan_store_postgres import PostgresPlanStore
 from haulcast.plans.replanning import Replanning
+from haulcast.positions.vehicle_rows import VehicleRows
 from haulcast.routes.route_edits import RouteEdits
 from haulcast.routes.travel import Travel
 from haulcast.settings import Settings
+from haulcast.tracking.step import StepResult
 
 FindVehicle = Callable[[str, str], Awaitable[object | None]]
 """What is on record of (fleet, vehicle), or None."""
@@ -48,10 +52,12 @@ class Planning:
         """`/v1/plans`."""
         return plan_api.routes(self.jobs, verify, self.most_seconds)
 
-    def late(self, fleet: str, vehicle: str) -> None:
-        """A stop of the vehicle's route will be late."""
-        if self.replanning is not None:
-            self.replanning.late(fleet, vehicle)
+    def on_step(self, result: StepResult, rows: VehicleRows) -> None:
+        """Hear which vehicles' stops will be late."""
+        if self.replanning is None or not len(result.events):
+            return
+        for row in np.unique(result.events.row[result.events.kind == Kind.LATE_RISK]).tolist():
+            self.replanning.late(rows.fleet_of(row), rows.vehicle_of[row])
 
 
 @asynccontextmanager

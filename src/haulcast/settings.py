@@ -225,10 +225,7 @@ class Settings:
     replan_saves: float = _setting(10.0, "what that has to save, in the fleet's currency", least=0, most=1e9)
 
     travel_days: int = _setting(
-        28,
-        "days of history that travel times are learned from, once a day; 0: they are not",
-        least=0,
-        most=3660,
+        28, "days of history that travel times are learned from; 0: none", least=0, most=3660
     )
     road_engine: Literal["off", "valhalla", "osrm"] = _setting(
         "off", "knows the roads for plans; off: learned travel times alone"
@@ -275,6 +272,12 @@ class Settings:
         "a vehicle whose last fix before the moment that is played is older is shown nowhere",
         least=60,
         most=366 * 86_400,
+    )
+    dispatch_stale_s: float = _setting(
+        900.0, "a vehicle with no newer fix is not asked to take loads", least=1, most=366 * 86_400
+    )
+    dispatch_change_cost: float = _setting(
+        0.0, "cost of changing a route that a driver has", least=0, most=1e9
     )
     send_buffer_bytes: int = _setting(
         262_144, "a subscriber with more waiting gets nothing until it has read", least=4096, most=2**30

@@ -73,8 +73,8 @@ def test_times_are_those_of_a_drive():
         for plan, first in zip(case.stops, routes.offsets, strict=False):
             rows = slice(first, first + len(plan))
             begins, _, driven, _ = replay(plan, plain)
-            assert routes.stops["ready_s"][rows] == pytest.approx(begins, abs=0.01)
-            assert routes.stops["driven_s"][rows][-1] == pytest.approx(driven, abs=0.01)
+            assert routes.stops["ready_s"][rows] == pytest.approx(begins, abs=0.03)
+            assert routes.stops["driven_s"][rows][-1] == pytest.approx(driven, abs=0.03)
             for more_s, is_allowed in ((-0.1, True), (0.1, False)):
                 begin = plan[0].opens_s + slack[first] + more_s
                 if np.isfinite(begin) and slack[first] > 1:
@@ -144,6 +144,7 @@ def _near(**window):
             Reason.STOP_LATE,
         ),
         ({"skills": 2, "most_drive_s": 1_000.0}, {}, Reason.DRIVING),
+        ({"skills": 2, "ends_s": NOW_S + 2_100}, {"service_s": 900.0}, Reason.SHIFT),
     ],
 )
 def test_the_reason_is_named(columns, window, reason):

@@ -1,0 +1,1 @@
+"""Who should take a load: the best drivers for one, and many loads at once."""
