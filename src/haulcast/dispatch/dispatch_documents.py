@@ -46,7 +46,7 @@ def recommend_asked(document: Any, fleet: str) -> WhoShould:
     Raises:
         RequestError: a missing, unknown or wrong member.
     """
-    members = _stated(document, frozenset({"load", "k", "vehicles"}))
+    members = _stated(document, "body", frozenset({"load", "k", "vehicles"}))
     load = members.get("load")
     if load is None:
         raise RequestError("missing_field", "load is missing: an id, or a whole load", field="load")
@@ -68,7 +68,7 @@ def assign_asked(document: Any) -> Assign:
     Raises:
         RequestError: a missing, unknown or wrong member.
     """
-    members = _stated(document, frozenset({"loads", "commit", "vehicles"}))
+    members = _stated(document, "body", frozenset({"loads", "commit", "vehicles"}))
     loads, commit = members.get("loads"), members.get("commit", False)
     if loads is None:
         raise RequestError("missing_field", "loads is missing: ids, or open for all that are", field="loads")
@@ -109,15 +109,15 @@ def shown_assignment(
     }  # fmt: skip
 
 
-def _stated(document: Any, known: frozenset[str]) -> Mapping[str, Any]:
-    return {name: one for name, one in checked_object(document, "body", known).items() if one is not None}
+def _stated(document: Any, what: str, known: frozenset[str]) -> Mapping[str, Any]:
+    return {name: one for name, one in checked_object(document, what, known).items() if one is not None}
 
 
 def _selected(given: Any) -> Selected | None:
     if given is None:
         return None
-    members = checked_object(given, "vehicles", frozenset({"ids", "tags"}))
-    ids, tags = members.get("ids") or [], members.get("tags") or []
+    members = _stated(given, "vehicles", frozenset({"ids", "tags"}))
+    ids, tags = members.get("ids", []), members.get("tags", [])
     if not isinstance(ids, list) or len(ids) > MOST_VEHICLES:
         reason = f"vehicles.ids has to be a list of at most {MOST_VEHICLES} ids"
         raise RequestError("bad_ids", reason, field="vehicles.ids")
