@@ -53,7 +53,10 @@ def test_shifts_are_learned(fleet: Past) -> None:
     p = on_duty.probabilities(rows)
     assert np.mean((p > 0.5) == came) > max(0.95, np.mean(now == came))
     assert np.mean((free.probabilities(rows) - came_free) ** 2) < came_free.mean() * (1 - came_free.mean())
-    assert learn(fleet, drivers, 0.0, 8 * DAY_S, 1_800, seed=1, rounds=60)[0].trees.checksum == on_duty.trees.checksum
+    assert (
+        learn(fleet, drivers, 0.0, 8 * DAY_S, 1_800, seed=1, rounds=60)[0].trees.checksum
+        == on_duty.trees.checksum
+    )
 
 
 def test_moments_are_spread_and_end_in_time() -> None:
