@@ -18,6 +18,7 @@ COMMANDS = {
     "watch": "watch a fleet in the terminal",
     "playback": "watch a fleet's past in the terminal",
     "travel": "learn travel times from the history",
+    "availability": "learn who will be free, and say which model is in force",
 }
 
 

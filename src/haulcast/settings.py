@@ -224,6 +224,11 @@ class Settings:
     replan: Literal["off", "on"] = _setting("off", "plan routes anew when stops turn late or are cancelled")
     replan_saves: float = _setting(10.0, "what that has to save, in the fleet's currency", least=0, most=1e9)
 
+    models_dir: str = _setting("", "where models of who will be free lie; empty: in models of data_dir")
+    duty_gap_s: float = _setting(
+        900.0, "a driver whose device is silent for so long has gone off duty", least=60, most=86_400
+    )
+
     travel_days: int = _setting(
         28, "days of history that travel times are learned from; 0: none", least=0, most=3660
     )
