@@ -33,6 +33,10 @@ WHOLE = {
     "travel": {
         "fleets": 1, "legs": 2, "matrices": {"learned": 3, "engine": 4}, "engine_failures": 5, "engine_away": True,
     },
+    "availability_quality": {
+        "sampled": 9, "dropped": 1, "pending": 3, "outcomes": 5, "drifts": 1, "degraded": 1,
+        "on_duty_accuracy": {"900": 0.97}, "on_duty_brier": {"900": 0.03}, "free_accuracy": {"900": 0.8}, "free_brier": {"900": 0.1},
+    },
     "history": {
         "stored": 7, "repeated": 1, "unstorable": 0, "dropped": 0, "resends": 0, "errors": 2, "buffered": 5,
         "buffered_bytes": 400, "store_lag_ms": 1_250, "store_away": True,

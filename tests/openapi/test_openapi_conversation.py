@@ -71,6 +71,8 @@ def _hub_itself(say: Conversation) -> None:
         assert viewer.get("/metrics").status_code == 403
         assert viewer.get("/v1/status").status_code == 200
         assert admin.get("/metrics").status_code == 200
+        assert viewer.get("/v1/availability/quality").status_code == 403
+        assert admin.get("/v1/availability/quality").json()["figures"] == {"on_duty": [], "free": []}
         assert admin.get("/metrics", headers={"Accept": "application/openmetrics-text"}).status_code == 200
         etag = nobody.get("/openapi.json").headers["etag"]
         for asked in (etag, f"W/{etag}", f'"x", {etag}', "*"):

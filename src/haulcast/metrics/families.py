@@ -113,6 +113,18 @@ ROWS: Final = (
     Row("travel.matrices", COUNTER, "haulcast_travel_matrices", "Travel matrices given, by what they were made of.", label="source"),
     Row("travel.engine_failures", COUNTER, "haulcast_road_engine_failures", "Matrices that the road engine did not give."),
     Row("travel.engine_away", GAUGE, "haulcast_road_engine_away", "1 if the road engine's last answer was none."),
+    # sampled predictions of availability; accuracy and Brier score are of the last day and all fleets
+    Row("availability_quality.sampled", COUNTER, "haulcast_availability_samples", "Predictions served that were kept to be held against what comes."),
+    Row("availability_quality.dropped", COUNTER, "haulcast_availability_samples_dropped", "Of these, lost while the store was away for too long."),
+    Row("availability_quality.pending", GAUGE, "haulcast_availability_samples_pending", "Of these, whose moment has not come."),
+    Row("availability_quality.outcomes", COUNTER, "haulcast_availability_outcomes", "Predictions held against what came."),
+    Row("availability_quality.drifts", COUNTER, "haulcast_availability_drifts", "Times that predictions became better or worse than they said of themselves."),
+    Row("availability_quality.degraded", GAUGE, "haulcast_availability_degraded", "Fleets, questions and horizons whose accuracy is below 80 %, bounds included."),
+    *(
+        Row(f"availability_quality.{question}_{name}", GAUGE, f"haulcast_availability_{question}_{name}", words, label="horizon_s")
+        for question, what in (("on_duty", "being on duty"), ("free", "being on duty and free"))
+        for name, words in (("accuracy", f"Share of right predictions of {what}."), ("brier", f"Brier score of predictions of {what}."))
+    ),
     # the history; absent while nothing is stored
     Row("history.stored", COUNTER, "haulcast_fixes_stored", "Fixes stored."),
     Row("history.repeated", COUNTER, "haulcast_fixes_repeated", "Fixes that were stored before already."),
