@@ -131,6 +131,8 @@ async def _watch(browser: Browser, url: str, vehicles: int, seconds: float) -> d
     await page.add_init_script(f"localStorage.setItem('haulcast.view', {json.dumps(json.dumps(view))})")
     await page.goto(f"{url}#token={token('viewer')}")
     await expect(page.locator("#shown")).to_have_text(f"{vehicles:,} vehicles", timeout=SETTLED_WITHIN_MS)
+    # until then graphics in software compile shaders, which the thread waits for
+    await page.wait_for_selector("html[data-map=ready]", state="attached", timeout=SETTLED_WITHIN_MS)
     await page.wait_for_timeout(5000)
     cdp = await browser.new_browser_cdp_session()
     return figures_of(await _traced(cdp, seconds), seconds)

@@ -13,7 +13,7 @@ from haulcast.doors.handshake import (
     plain_headers,
 )
 from haulcast.doors.socket_session import Admission, Claims
-from haulcast.doors.wire import BINARY_SUBPROTOCOL, JSON_SUBPROTOCOL
+from haulcast.doors.wire import BINARY_SUBPROTOCOL, JSON_SUBPROTOCOL, TOKEN_SUBPROTOCOL
 from haulcast.errors import ClientError, ConflictError, ForbiddenError, NotFoundError, StoreError, TokenError
 
 CLAIMS = {"d": Claims("acme", "device", "truck-7"), "v": Claims("acme", "viewer")}
@@ -57,10 +57,12 @@ def _admit(path="/v1/device", query="", headers=None) -> Admission | Refusal:
         ("/v1/device", "", {"Authorization": "Bearer v"}, 403, "wrong_role", None),
         ("/v1/device", "token=v", {}, 403, "wrong_role", 4503),
         ("/v1/live", "a=b&token=d&c", {}, 403, "wrong_role", 4503),
+        ("/v1/live", "", {"Sec-WebSocket-Protocol": f"x, {TOKEN_SUBPROTOCOL}d"}, 403, "wrong_role", 4503),
+        ("/v1/live", "token=v", {"Sec-WebSocket-Protocol": TOKEN_SUBPROTOCOL}, 401, "no_token", 4401),
     ],
 )
 def test_refusals(path, query, headers, status, code, close_code):
-    """404 before 401 before 403; what came in the query is answered on the socket."""
+    """404 before 401 before 403; what came as browsers send it is answered on the socket."""
     refusal = _admit(path, query, headers)
     assert isinstance(refusal, Refusal)
     assert (refusal.problem().status_code, refusal.error.code, refusal.close_code) == (
@@ -78,10 +80,12 @@ def test_refusals(path, query, headers, status, code, close_code):
         ("x=1&token=d", {}),
         ("", {"authorization": "Bearer d"}),
         ("token=v", {"AUTHORIZATION": "bearer  d "}),
+        ("token=v", {"Sec-WebSocket-Protocol": f"{TOKEN_SUBPROTOCOL}d"}),
+        ("", {"authorization": "Bearer d", "Sec-WebSocket-Protocol": f"{TOKEN_SUBPROTOCOL}v"}),
     ],
 )
-def test_a_token_comes_in_the_header_or_in_the_query(query, headers):
-    """Either will do, and the header wins."""
+def test_a_token_comes_in_the_header_with_the_subprotocols_or_in_the_query(query, headers):
+    """Each will do, and the one that is named first here wins."""
     assert _admit(query=query, headers=headers) == Admission("/v1/device", CLAIMS["d"], None, (), "peer")
 
 
@@ -93,6 +97,8 @@ def test_a_token_comes_in_the_header_or_in_the_query(query, headers):
         (f"graphql-ws , {BINARY_SUBPROTOCOL}, {JSON_SUBPROTOCOL}", BINARY_SUBPROTOCOL, ()),
         ("graphql-ws, mqtt", None, ("graphql-ws", "mqtt")),
         (" , ,", None, ()),
+        (f"{JSON_SUBPROTOCOL}, {TOKEN_SUBPROTOCOL}v", JSON_SUBPROTOCOL, ()),
+        (f"{TOKEN_SUBPROTOCOL}v, mqtt", None, ("mqtt",)),  # a token is nothing to be told
     ],
 )
 def test_subprotocols(offered, chosen, unknown):

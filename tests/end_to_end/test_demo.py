@@ -21,7 +21,10 @@ ASKED_EVERY_S = 0.5  # far below the hub's rate limit
 
 
 async def test_a_minute_of_the_demo(wait_until) -> None:
-    """Within the first minute vehicles enter, leave and dwell, each offender is caught or refused, and the others keep every rule."""
+    """Within the first minute vehicles enter, leave and dwell, each offender is caught or refused, and the others keep every rule.
+
+    Soon after, the one who left its route is off it, and stops of routes have times of arrival.
+    """
     access = HubAccess(SECRET.encode(), FLEET)
     with public_folder() as folder:
         ports = {"HAULCAST_HTTP_PORT": str(free_port()), "HAULCAST_HUB_PORT": str(free_port())}
@@ -38,12 +41,17 @@ async def test_a_minute_of_the_demo(wait_until) -> None:
             events = await wait_until(lambda: _all_that_should(client), timeout_s=120)
             refused = (await client.get("/v1/status")).json()["refused_by_reason"]
             vehicle = (await client.get("/v1/vehicles/van-9003")).json()
+            routes = (await client.get("/v1/routes?status=active&limit=1000")).json()["routes"]
             os.kill(demo.pid, signal.SIGTERM)
             assert await demo.ended(40) == 0
     assert {name for name, count in refused.items() if count} == {
         "future", "stale", "out_of_order", "impossible_jump",
     }  # fmt: skip
     assert vehicle["name"] == "Van 9003, has no port pass"
+    assert {event["vehicle"] for event in events if event["event"] == "off_route"} == {"truck-9002"}
+    assert len(routes) > 15
+    timed = [stop for route in routes for stop in route["stops"] if stop["state"] == "ahead"]
+    assert sum(stop.get("eta") is not None for stop in timed) > len(timed) / 2
     first_ms = min(event["time_ms"] for event in events)
     early = [event for event in events if event["time_ms"] < first_ms + MINUTE_MS]
     kinds = [event["event"] for event in early if event["time_ms"] > first_ms + 3_000]
@@ -75,5 +83,9 @@ async def _all_that_should(client: httpx.AsyncClient) -> list[dict[str, Any]] | 
         path = answer.get("next")
     seen = {(event["event"], event.get("rule"), event["vehicle"]) for event in events}
     reasons = (await client.get("/v1/status")).json()["refused_by_reason"]
-    is_all = seen >= CAUGHT and any(kind == "dwell" for kind, _, _ in seen) and reasons["impossible_jump"]
+    is_all = (
+        seen >= CAUGHT
+        and {"dwell", "off_route"} <= {kind for kind, _, _ in seen}
+        and reasons["impossible_jump"]
+    )
     return events if is_all and reasons["future"] and reasons["stale"] else None

@@ -11,7 +11,10 @@ async def test_a_bad_token_leads_to_the_form(fleet, browser) -> None:
     """The refused socket's code reaches the page, which asks for another token instead of trying for ever."""
     async with browser.window(f"{fleet.url}#token=bad") as window:
         page = window.page
-        await expect(page.locator("#sign-in")).to_be_visible()
+        await expect(page.locator("#why")).to_contain_text("wrong, has expired or was revoked")
+        await page.fill("#token", "no token, but words")
+        await page.click("#sign-in button")
+        await expect(page.locator("#why")).to_have_text("That is no token.")
         await page.fill("#token", fleet.token())
         await page.click("#sign-in button")
         await expect(page.locator("#state")).to_have_text("live")
@@ -20,6 +23,22 @@ async def test_a_bad_token_leads_to_the_form(fleet, browser) -> None:
         await expect(page.locator("#state")).to_have_text("live")
         assert page.url == fleet.url
         assert await page.evaluate("JSON.stringify(localStorage).includes('eyJ')") is False
+
+
+async def test_a_token_stands_in_no_address(fleet, browser) -> None:
+    """Neither of the page, nor of a request, nor of the socket."""
+    async with browser.window(fleet.url) as window:
+        page, addresses = window.page, []
+        page.on("request", lambda request: addresses.append(request.url))
+        page.on("websocket", lambda socket: addresses.append(socket.url))
+        await page.goto(fleet.link("dispatcher"))
+        await page.reload()
+        await expect(page.locator("#state")).to_have_text("live")
+        await page.click("#tab-events")
+        await expect(page.locator("#events-pane .empty")).to_be_visible()
+        assert any(address.startswith("ws:") for address in addresses)
+        assert not [address for address in [page.url, *addresses] if "eyJ" in address.partition("#")[0]]
+        assert "eyJ" not in page.url
 
 
 async def test_a_newer_token_is_taken_on_the_open_socket(fleet, browser) -> None:

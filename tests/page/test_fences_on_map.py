@@ -187,3 +187,43 @@ async def test_a_drawing_can_be_given_up(fleet, browser) -> None:
         await expect(page.locator("#map-hint")).to_be_hidden()
         assert (await fleet.send("GET", "v1/fences"))["features"] == []
         assert window.wrong == []
+
+
+async def test_fences_of_stops_are_hidden_until_asked_for(fleet, browser) -> None:
+    """Neither in the list nor on the map; a toggle shows them, and is kept; one with other tags is somebody's own."""
+    stop = {
+        "id": "a",
+        "kind": "stop",
+        "lat": OAKLAND[0],
+        "lon": OAKLAND[1],
+        "name": "Customer",
+        "radius_m": 400,
+    }
+    await fleet.send("PUT", "v1/routes/r", {"vehicle": "truck-1", "status": "active", "stops": [stop]})
+    async with browser.window(fleet.link("dispatcher")) as window:
+        page = window.page
+        x, y = await _at_oakland(page)
+        await page.click("#tab-fences")
+        note, rows = page.locator("#fences .empty"), page.locator("#fences .rows li")
+        await expect(note).to_have_text("No fences but those of stops.")
+        await expect(rows).to_have_count(0)
+        await page.mouse.click(x, y)
+        await expect(page.locator("#detail")).to_be_hidden()
+        await page.click("#fences >> text=Stops 1")
+        await expect(rows).to_have_text(["Customerstop"])
+        await page.reload()
+        await expect(page.locator("#state")).to_have_text("live")
+        await page.wait_for_selector("html[data-map=ready]", state="attached")
+        await page.click("#tab-fences")
+        await expect(rows).to_have_text(["Customerstop"])
+        await page.mouse.click(x, y)
+        await expect(page.locator("#detail h2")).to_have_text("Customer")
+        await page.click("#fences >> text=Stops 1")
+        await expect(rows).to_have_count(1)  # it is open
+        await page.keyboard.press("Escape")
+        await expect(rows).to_have_count(0)
+        own = circle(*OAKLAND, 400, "Own")
+        own["properties"]["tags"] = ["stop", "yard"]
+        await fleet.send("PUT", "v1/fences/own", own)
+        await expect(rows).to_have_text(["Ownstop, yard"])
+        assert window.wrong == []

@@ -13,6 +13,7 @@ import uvloop
 
 from haulcast.clock import epoch_ms
 from haulcast.commands.demo_fences import demo_fences, demo_rules
+from haulcast.commands.demo_routes import PREFIX, demo_routes
 from haulcast.commands.hub_access import HubAccess, read_secret
 from haulcast.commands.simulate import drive, make_fleet
 from haulcast.errors import HubError
@@ -27,6 +28,8 @@ READY_WITHIN_S = 120.0
 REPORT_EVERY_S = 1.5
 """Of each vehicle, unless a rate is given."""
 PUTS_AT_ONCE = 8
+MOST_ROUTES = 1000
+"""Of an earlier demo, which are cancelled."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +133,7 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
 
 
 async def prepare(client: httpx.AsyncClient, access: HubAccess, fleet: Fleet) -> None:
-    """Put the demo's vehicles, fences and rules; those that are there already stay as they are meant to be.
+    """Put the demo's vehicles, fences, rules and routes; those that are there already stay as they are meant to be.
 
     Args:
         client: of the hub's HTTP port.
@@ -147,10 +150,19 @@ async def prepare(client: httpx.AsyncClient, access: HubAccess, fleet: Fleet) ->
     headers = {"Authorization": f"Bearer {access.user_token('admin')}"}
     turns = asyncio.Semaphore(PUTS_AT_ONCE)
 
-    async def put(path: str, document: dict[str, Any]) -> None:
+    async def ask(method: str, path: str, document: dict[str, Any] | None = None) -> Any:
         async with turns:
-            answer = await client.put(path, json=document, headers=headers)
+            answer = await client.request(method, path, json=document, headers=headers)
         if answer.is_error:
             raise HubError("demo_refused", f"the hub refused {path} of the demo: {answer.text[:200]}")
+        return answer.json()
 
-    await asyncio.gather(*(put(path, document) for path, document in documents))
+    await asyncio.gather(*(ask("PUT", path, document) for path, document in documents))
+    earlier = [
+        route["id"] for route in (await ask("GET", f"/v1/routes?status=active&limit={MOST_ROUTES}"))["routes"]
+    ]
+    await asyncio.gather(
+        *(ask("DELETE", f"/v1/routes/{route_id}") for route_id in earlier if route_id.startswith(PREFIX))
+    )
+    routes = demo_routes(fleet, bay_roads())
+    await asyncio.gather(*(ask("PUT", f"/v1/routes/{route['id']}", route) for route in routes))

@@ -18,7 +18,7 @@ from haulcast.doors.origins import Origins
 from haulcast.doors.problems import headers_of, problem_response
 from haulcast.doors.rate_limits import RateLimits
 from haulcast.doors.socket_session import Admission, Claims, Link, SessionFactory, SocketSession
-from haulcast.doors.wire import SUBPROTOCOLS
+from haulcast.doors.wire import SUBPROTOCOLS, TOKEN_SUBPROTOCOL
 from haulcast.errors import ForbiddenError, HaulcastError, KeysError, NotFoundError, RateError, TokenError
 
 Verify = Callable[[str, int], Claims]
@@ -46,9 +46,8 @@ class SocketPath:
 class Refusal:
     """Why a handshake is not let through.
 
-    With a `close_code` the shell lets the handshake through and closes at once (the token came in the query, so a
-    browser may be at the other end, which hides the status of a refused handshake). Without one it answers with
-    `problem()` and the connection ends.
+    With a `close_code` the shell lets the handshake through and closes at once (the token came as browsers send it,
+    which hide the status of a refused handshake). Without one it answers with `problem()` and the connection ends.
     """
 
     error: HaulcastError
@@ -118,17 +117,17 @@ class Door:
                 remote=remote,
             )
         chosen, unknown = _subprotocol(headers)
-        token, is_from_query = _token(query, headers)
+        token, is_browser = _token(query, headers)
         try:
             claims = self.verify(token, now_ms)
         except (TokenError, KeysError) as error:
-            return Refusal(error, close_code_of(error) if is_from_query else None, chosen, remote)
+            return Refusal(error, close_code_of(error) if is_browser else None, chosen, remote)
         if claims.role not in behind.roles:
             allowed = ", ".join(sorted(behind.roles))
             wrong = ForbiddenError(
                 "wrong_role", f"role {claims.role} may not use {path}; allowed are {allowed}"
             )
-            return Refusal(wrong, close_code_of(wrong) if is_from_query else None, chosen, remote, claims)
+            return Refusal(wrong, close_code_of(wrong) if is_browser else None, chosen, remote, claims)
         try:
             if self.limits is not None:
                 self.limits.of_token(claims)
@@ -167,19 +166,26 @@ def plain_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _token(query: str, headers: Mapping[str, str]) -> tuple[str, bool]:
-    """The token ("" for none), and whether it came in the query; the header wins."""
+    """The token ("" for none), and whether it came as a browser sends it: with the subprotocols or in the query; the header wins."""
     if "authorization" in headers:
         scheme, _, token = headers["authorization"].partition(" ")
         return (token.strip() if scheme.lower() == "bearer" else ""), False
+    for name in _offered(headers):
+        if name.startswith(TOKEN_SUBPROTOCOL):
+            return name.removeprefix(TOKEN_SUBPROTOCOL), True
     tokens = parse_qs(query, keep_blank_values=True).get("token", [])
     return (tokens[0], True) if tokens else ("", False)
 
 
+def _offered(headers: Mapping[str, str]) -> list[str]:
+    """All subprotocols, among them one with a token after it."""
+    names = (name.strip() for name in headers.get("sec-websocket-protocol", "").split(","))
+    return [name for name in names if name]
+
+
 def _subprotocol(headers: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
     """The first offered one that we speak; and, when there is none, all that were offered."""
-    offered = tuple(
-        filter(None, (name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")))
-    )
+    offered = tuple(name for name in _offered(headers) if not name.startswith(TOKEN_SUBPROTOCOL))
     for name in offered:
         if name in SUBPROTOCOLS:
             return name, ()

@@ -100,6 +100,11 @@ class Fleet:
         """The node of each vehicle's next stop."""
         return self._round[np.arange(self.size), self._leg]
 
+    def ahead(self, row: int) -> list[int]:
+        """The nodes where one vehicle still stops on this round, its end at the round's first one among them."""
+        nodes: list[int] = self._round[row, self._leg[row] : self._stops[row]].tolist()
+        return [*nodes, int(self._round[row, 0])] if self._leg[row] else nodes
+
     def advance(self, step_s: float) -> None:
         """Move everything by `step_s` seconds, at most 1."""
         roads, edge = self._roads, self.edge

@@ -65,7 +65,7 @@ def make_roster(roads: RoadNetwork, places: Places, vehicles: int, seed: int) ->
 
 def spoken(node: str) -> str:
     """A node's name for people: `sf_downtown` is SF Downtown."""
-    return " ".join("SF" if word == "sf" else word.capitalize() for word in node.split("_"))
+    return " ".join({"sf": "SF", "of": "of"}.get(word, word.capitalize()) for word in node.split("_"))
 
 
 def _entry(roads: RoadNetwork, places: Places, number: int, random: np.random.Generator) -> RosterEntry:

@@ -15,7 +15,7 @@ import { isViewKept, makeMap, viewOf } from "./map_view.js";
 import { colours, vehiclePalette } from "./palette.js";
 import { OffRoute } from "./off_route.js";
 import { Playback } from "./playback.js";
-import { claimsOf, forgetToken, isSameBearer, isShared, keepToken, mayWrite, takeToken } from "./session.js";
+import { claimsOf, forgetToken, isSameBearer, isShared, isToken, keepToken, mayWrite, takeToken } from "./session.js";
 import { SignIn } from "./sign_in.js";
 import { tieTabs } from "./tabs.js";
 import { applyTheme, currentTheme, onTheme, turnTheme } from "./theme.js";
@@ -38,7 +38,7 @@ const said = (name) => document.querySelector(`meta[name=${name}]`).content;
 const fleetClock = new FleetClock(), isKept = isViewKept();
 const map = makeMap("map", said("map-style"), said("map-tiles"));
 const firstView = new FirstView(map, { isKept, mayRead: () => live !== null && !isShared(claims) && !playback.isOn, api });
-const layer = new VehicleLayer(columns);
+const layer = new VehicleLayer(columns, (id) => registry.nameOf(id));
 const showPanel = tieTabs(() => refresh());
 let live = null, claims = claimsOf(""), selected = null, hubAheadMs = 0, moveTimer = 0, clusters = null, epoch = "";
 
@@ -58,6 +58,7 @@ function shownNow() { return playback.isOn ? playback.nowMs : fleetNow(); }
 function onPlayback(isOn) {
   connection.isPlaying = live.isPlaying = isOn;
   document.body.classList.toggle("is-playing", isOn);
+  $("play-back").setAttribute("aria-pressed", String(isOn));
   columns.clear();
   panel.replay(isOn);
   columns.setOffRoute(isOn ? new Set() : offRoute.ids); // who was off route then is not known
@@ -89,6 +90,7 @@ function watch(token) {
 
 /** A token that was typed in, or came with the address. @returns {Promise<string>} "" or why it was not taken */
 async function take(token) {
+  if (!isToken(token)) return "That is no token.";
   const isRenewal = live && !live.isStopped && isSameBearer(claims, claimsOf(token));
   const why = isRenewal ? await live.renew(token) : "";
   if (why) return why;
@@ -96,6 +98,12 @@ async function take(token) {
   if (isRenewal) signIn.watch(claimsOf(token).expiresMs);
   else watch(token);
   return "";
+}
+
+/** One that this tab has or was given by its address. */
+async function takeKept(token) {
+  const why = await take(token);
+  if (why) signIn.ask(why);
 }
 
 function refused(why, isFinal) {
@@ -233,9 +241,9 @@ setInterval(refresh, REFRESH_MS);
 $("theme").addEventListener("click", turnTheme);
 $("play-back").addEventListener("click", () => (playback.isOn ? playback.stop() : playback.start(null)));
 $("leave").addEventListener("click", () => { forgetToken(); location.reload(); });
-addEventListener("hashchange", () => { const given = takeToken(); if (given) take(given); });
+addEventListener("hashchange", () => { const given = takeToken(); if (given) takeKept(given); });
 tieKeys({ map, showPanel, turnTheme, close: () => (fences.isOpen ? fences.close() : choose(null)), follow: () => panel.turnFollow(), play: () => (playback.isOn ? playback.turnPause() : playback.start(selected)) });
 
 const token = takeToken();
-if (token) watch(token);
+if (token) takeKept(token);
 else signIn.ask("");

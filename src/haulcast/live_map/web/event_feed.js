@@ -114,7 +114,7 @@ export class EventFeed {
 
   #made(event) {
     const go = () => this.ties.goTo(event.lon, event.lat, event.vehicle);
-    const row = el("button.row", { type: "button", onclick: go, "data-event": event.event, "data-alarm": isAlarm(event) },
+    const row = el("button.row", { type: "button", onclick: go, "data-event": event.event, "data-alarm": String(isAlarm(event)) },
       el("span.mark"), el("span.title", {}, sentenceOf(event, this.ties.nameOf)), el("span.more", {}, [moment(event.time_ms), detailOf(event)].filter(Boolean).join(" · ")));
     return el("li", {}, row);
   }

@@ -17,8 +17,9 @@ export class FenceLayers {
     map.addLayer({ id: "fence-areas", type: "fill", source: "fences", filter: AREA, paint: { "fill-opacity": chosen(0.28, 0.13) } });
     map.addLayer({ id: "fence-corridors", type: "line", source: "fences", filter: ["has", "px0"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-width": CORRIDOR_WIDTH, "line-opacity": chosen(0.34, 0.18) } });
     map.addLayer({ id: "fence-edges", type: "line", source: "fences", paint: { "line-width": chosen(2.5, 1.2), "line-opacity": 0.85 } });
+    // below the middle, where vehicles stop
     map.addLayer({ id: "fence-names", type: "symbol", source: "fence-labels", minzoom: NAMES_FROM_ZOOM,
-      layout: { "text-field": ["get", "name"], "text-font": FONT, "text-size": 11.5, "text-max-width": 8, "text-padding": 4 }, paint: { "text-halo-width": 1.4 } });
+      layout: { "text-field": ["get", "name"], "text-font": FONT, "text-size": 11.5, "text-max-width": 8, "text-padding": 4, "text-anchor": "top", "text-offset": [0, 0.8] }, paint: { "text-halo-width": 1.4 } });
     map.addLayer({ id: "draft-area", type: "fill", source: "draft", filter: AREA, paint: { "fill-opacity": 0.2 } });
     map.addLayer({ id: "draft-corridor", type: "line", source: "draft", filter: ["has", "px0"], layout: { "line-join": "round", "line-cap": "round" }, paint: { "line-width": CORRIDOR_WIDTH, "line-opacity": 0.25 } });
     map.addLayer({ id: "draft-edge", type: "line", source: "draft", filter: ["any", AREA, LINE], paint: { "line-width": 2, "line-dasharray": [2, 1] } });

@@ -7,7 +7,7 @@ import { FenceLayers } from "./fence_layers.js";
 import { KINDS, boundsOf, draftOf, featureOf, kindOf } from "./fence_shapes.js";
 import { RuleForm } from "./rule_form.js";
 
-const MOST_ROWS = 300, AT_ONCE = 1000;
+const MOST_ROWS = 300, AT_ONCE = 1000, STOPS_KEPT = "haulcast.stops";
 
 export class FencePanel {
   /** @param {{map: any, api: any, mayWrite: () => boolean, hint: (text: string) => void, closeDetail: () => void}} ties */
@@ -15,9 +15,11 @@ export class FencePanel {
     Object.assign(this, { ties, fences: [], open: null, layers: null, drawing: null, text: "", isReading: false, isStale: false, rules: null });
     this.search = el("input", { type: "search", placeholder: "Filter fences", "aria-label": "Only fences with this text", oninput: () => this.#showList() });
     this.tools = el("div.tools", {}, ...Object.entries(KINDS).map(([kind, name]) => el("button", { type: "button", id: `draw-${kind}`, onclick: () => this.#draw(kind) }, `+ ${name}`)));
+    this.areStopsShown = localStorage.getItem(STOPS_KEPT) === "shown";
+    this.stops = el("button", { type: "button", hidden: true, title: "Fences that stand for stops of routes", onclick: () => this.#turnStops() });
     this.list = el("ul.rows", { "aria-label": "Fences" });
     this.note = el("p.empty", {}, "No fences yet.");
-    $("fences").append(this.tools, el("div.tools", {}, this.search), this.note, this.list);
+    $("fences").append(this.tools, el("div.tools", {}, this.search, this.stops), this.note, this.list);
   }
 
   get isOpen() { return this.open !== null || this.isDrawing; }
@@ -144,19 +146,35 @@ export class FencePanel {
     await this.read();
   }
 
+  /** Those that are meant to be seen: the hub makes one for each stop of a route, which are many and of no use until somebody asks. */
+  get #wanted() {
+    return this.areStopsShown ? this.fences : this.fences.filter((fence) => !isOfStop(fence) || fence.id === this.open?.id);
+  }
+
+  #turnStops() {
+    this.areStopsShown = !this.areStopsShown;
+    localStorage.setItem(STOPS_KEPT, this.areStopsShown ? "shown" : "hidden");
+    this.#showLayers();
+    this.#showList();
+  }
+
   /** The one that is being changed is drawn as the draft only. */
   #showLayers() {
-    const edited = this.drawing?.draft || this.open?.id ? this.open?.id : null;
-    this.layers?.show(this.ties.mayWrite() && edited ? this.fences.filter(({ id, ...fence }) => id !== edited || !draftOf(fence)) : this.fences);
+    const edited = this.drawing?.draft || this.open?.id ? this.open?.id : null, wanted = this.#wanted;
+    this.layers?.show(this.ties.mayWrite() && edited ? wanted.filter(({ id, ...fence }) => id !== edited || !draftOf(fence)) : wanted);
   }
 
   #showList() {
     const text = this.search.value.trim().toLowerCase();
     this.tools.hidden = !this.ties.mayWrite();
-    const found = this.fences.filter(({ id, properties }) => !text || `${id} ${properties.name} ${properties.tags.join(" ")}`.toLowerCase().includes(text));
+    const stops = this.fences.filter(isOfStop).length;
+    this.stops.hidden = stops === 0;
+    this.stops.setAttribute("aria-pressed", String(this.areStopsShown));
+    say(this.stops, `Stops ${stops.toLocaleString()}`);
+    const found = this.#wanted.filter(({ id, properties }) => !text || `${id} ${properties.name} ${properties.tags.join(" ")}`.toLowerCase().includes(text));
     this.list.replaceChildren(...found.slice(0, MOST_ROWS).map((fence) => this.#row(fence)));
     this.note.hidden = found.length > 0 && found.length <= MOST_ROWS;
-    say(this.note, found.length ? `The first ${MOST_ROWS} of ${found.length.toLocaleString()}.` : this.fences.length ? "No fence is like that." : "No fences yet.");
+    say(this.note, found.length ? `The first ${MOST_ROWS} of ${found.length.toLocaleString()}.` : text ? "No fence is like that." : stops ? "No fences but those of stops." : "No fences yet.");
   }
 
   #row(fence) {
@@ -165,3 +183,6 @@ export class FencePanel {
     return el("li", {}, button);
   }
 }
+
+/** One that was given other tags as well is somebody's own. */
+const isOfStop = ({ properties: { tags } }) => tags.length === 1 && tags[0] === "stop";

@@ -1,6 +1,6 @@
 // Names of vehicles, drawn once each into one texture with a halo.
 
-const WIDE = 128, HIGH = 20, COLUMNS = 8, ROWS = 50;
+const WIDE = 144, HIGH = 20, COLUMNS = 7, ROWS = 50;
 const FONT = "600 11.5px system-ui, sans-serif";
 
 export class LabelAtlas {

@@ -36,9 +36,8 @@ export class LiveSocket {
     clearTimeout(this.retryTimer);
     const url = new URL("v1/live", location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    url.hash = "";
-    url.search = new URLSearchParams({ token: this.token }); // a browser cannot set a header on a socket; the hub logs no query
-    const socket = this.socket = new WebSocket(url, ["haulcast.v1.binary"]);
+    url.hash = url.search = "";
+    const socket = this.socket = new WebSocket(url, ["haulcast.v1.binary", `haulcast.token.${this.token}`]); // never in an address, which is logged on its way
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;

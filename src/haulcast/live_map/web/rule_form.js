@@ -9,7 +9,7 @@ const listed = (text) => text.split(",").map((word) => word.trim()).filter(Boole
 
 /** What a rule says, in a few words. */
 export function ruleText(rule) {
-  const amount = rule.kind === "dwell" ? ` ${Math.round(rule.dwell_s / 60)} min` : rule.kind === "overspeed" ? ` ${Math.round(rule.limit_mps * 3.6)} km/h` : "";
+  const amount = rule.kind === "dwell" ? ` ${rule.dwell_s % 60 ? `${rule.dwell_s} s` : `${rule.dwell_s / 60} min`}` : rule.kind === "overspeed" ? ` ${Math.round(rule.limit_mps * 3.6)} km/h` : "";
   const window = rule.schedule?.weekly?.[0], hours = window ? `, ${window.days.join(" ")} ${window.from}–${window.to}` : "";
   return `${KINDS[rule.kind] ?? rule.kind}${amount}${hours}`;
 }

@@ -23,6 +23,9 @@ export function takeToken() {
 export const keepToken = (token) => sessionStorage.setItem(KEPT, token);
 export const forgetToken = () => sessionStorage.removeItem(KEPT);
 
+/** Whether it can be sent at all: a JWT's letters are those that a subprotocol may have. @param {string} token */
+export const isToken = (token) => /^[\w.-]+$/.test(token);
+
 /** @param {string} token @returns {Claims} */
 export function claimsOf(token) {
   try {

@@ -13,9 +13,9 @@ const CELL_WIDE = 24, CELL_HIGH = 10; // pixels; a label takes all cells that it
 const LABEL_HALF_HIGH = 9;
 
 export class VehicleLayer {
-  /** @param {import("./vehicle_columns.js").VehicleColumns} columns */
-  constructor(columns) {
-    Object.assign(this, { id: "vehicles", type: "custom", renderingMode: "2d", columns, palette: null });
+  /** @param {import("./vehicle_columns.js").VehicleColumns} columns @param {(id: string) => string} nameOf what people call a vehicle */
+  constructor(columns, nameOf) {
+    Object.assign(this, { id: "vehicles", type: "custom", renderingMode: "2d", columns, nameOf, palette: null });
     Object.assign(this, { uploaded: -1, labelled: -1, labels: 0, labelSpace: new ArrayBuffer(LABEL_BYTES * MOST_LABELS) });
     this.atlas = new LabelAtlas();
   }
@@ -113,7 +113,7 @@ export class VehicleLayer {
       const at = slot * RECORD_WORDS;
       const x = ((columns.words[at + 2] - scene.centreX) | 0) * scene.pixelsPerUnit, y = ((columns.words[at + 3] - scene.centreY) | 0) * scene.pixelsPerUnit;
       if (Math.abs(x) > halfX || Math.abs(y) > halfY) continue;
-      const box = this.atlas.boxOf(columns.nameAt(slot));
+      const box = this.atlas.boxOf(this.nameOf(columns.nameAt(slot)));
       if (!claimed(taken, x + scene.radius, y, box[2] / scene.ratio)) continue;
       const to = (this.labels++ * LABEL_BYTES) / 4;
       words.set(columns.words.subarray(at, at + RECORD_WORDS), to);

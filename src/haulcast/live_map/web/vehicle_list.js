@@ -85,7 +85,8 @@ export class VehicleList {
   #fill(row, { id, slot }, selected, hubNowMs) {
     row.id = id;
     say(row.title, this.registry.nameOf(id));
-    row.button.setAttribute("aria-current", String(id === selected));
+    const isCurrent = String(id === selected);
+    if (row.button.getAttribute("aria-current") !== isCurrent) row.button.setAttribute("aria-current", isCurrent);
     if (slot < 0) {
       delete row.mark.dataset.state;
       say(row.side, "not in view");

@@ -5,7 +5,7 @@ import { clock, metres, span, speed, wind } from "./format.js";
 import { EMPTY, repaint } from "./map_style.js";
 import { beside } from "./map_view.js";
 import { speedChart } from "./speed_chart.js";
-import { STATES } from "./vehicle_columns.js";
+import { SILENT_AFTER_MS, STATES } from "./vehicle_columns.js";
 import { VehicleRoute } from "./vehicle_route.js";
 import { TRACK_FORMATS, lastHour, saveTrack, today, visitsToday } from "./vehicle_history.js";
 
@@ -112,7 +112,7 @@ export class VehiclePanel {
     this.mark = el("span.mark");
     this.chart = el("div");
     this.visits = el("div");
-    this.followButton = el("button", { type: "button", "aria-pressed": "false", title: "Keep it in the middle (f)", onclick: () => this.turnFollow() }, "Follow");
+    this.followButton = el("button", { type: "button", "aria-pressed": "false", title: "Keep it in the middle (g)", onclick: () => this.turnFollow() }, "Follow");
     $("detail").replaceChildren(
       el("div.head", {}, this.mark, el("h2", {}, registry.nameOf(this.id)), el("button.icon", { type: "button", "aria-label": "Close", onclick: close }, "✕")),
       registry.nameOf(this.id) === this.id ? "" : el("div.tag", {}, this.id), ...(known?.tags ?? []).map((tag) => el("span.tag", {}, tag)),
@@ -159,8 +159,9 @@ export class VehiclePanel {
   }
 
   #drawTrail() {
-    const sinceMs = (this.points.at(-1)?.timeMs ?? 0) - TRAIL_MS;
-    const coordinates = this.points.filter(({ timeMs }) => timeMs >= sinceMs).map(({ lon, lat }) => [lon, lat]);
+    const { points } = this, sinceMs = (points.at(-1)?.timeMs ?? 0) - TRAIL_MS;
+    const begin = points.findLastIndex(({ timeMs }, at) => timeMs < sinceMs || timeMs - points[at - 1]?.timeMs > SILENT_AFTER_MS); // nobody knows the way through a silence
+    const coordinates = points.slice(Math.max(0, begin)).map(({ lon, lat }) => [lon, lat]);
     const data = coordinates.length > 1 ? { type: "Feature", geometry: { type: "LineString", coordinates }, properties: {} } : EMPTY;
     this.ties.map.getSource("trail")?.setData(data);
   }
