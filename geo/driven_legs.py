@@ -47,6 +47,11 @@ class LegTracks:
             grown[: len(self._tracks)] = self._tracks
             self._tracks = grown
 
+    def may_end(self, row: NDArray[np.int32], time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[m], those of n fixes with which a leg can end: the others are too soon after their vehicle's last one, and `take` would pass them over."""
+        since_ms: NDArray[np.int64] = time_ms - self._tracks["time_ms"][row]
+        return np.flatnonzero(since_ms >= self._shortest_s * 1000)
+
     def take(
         self,
         row: NDArray[np.int32],

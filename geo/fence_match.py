@@ -33,25 +33,30 @@ class FenceHits:
 class FencePlaces:
     """Where in the trie each vehicle was last found, by row: while it stays near, its next fix needs no H3. Changes no answer.
 
-    Another trie forgets all places (an edit keeps the trie that most fences are in), another fleet the row's.
+    The fences that were built and the layer of edits on top have a trie each. Another trie forgets its places (an edit keeps the one that most fences
+    are in), another fleet the row's.
     """
 
     def __init__(self) -> None:
-        self._table: kernel.FenceTable | None = None
-        self._leaf = np.full((1, 2), -1, np.int32)
+        self._tables: list[kernel.FenceTable | None] = [None, None]
+        self._leaves = [np.full((1, 2), -1, np.int32) for _ in self._tables]
 
-    def ensure_rows(self, rows: int) -> None:
-        """Make room for rows 0 to rows - 1."""
-        if rows > len(self._leaf):
-            more = np.full((max(rows, 2 * len(self._leaf)) - len(self._leaf), 2), -1, np.int32)
-            self._leaf = np.concatenate([self._leaf, more])
+    def leaves(self, table: kernel.FenceTable, layer: int, rows: int) -> NDArray[np.int32]:
+        """int32[rows or more, 2], node of this trie and fleet, -1 where unknown; for the kernel to read and write.
 
-    def leaves(self, table: kernel.FenceTable) -> NDArray[np.int32]:
-        """int32[rows, 2], node of this trie and fleet, -1 where unknown; for the kernel to read and write."""
-        if table is not self._table:
-            self._table = table
-            self._leaf[:] = -1
-        return self._leaf
+        Args:
+            table: the trie.
+            layer: 0: of what was built; 1: of the edits.
+            rows: so many are needed.
+        """
+        leaf = self._leaves[layer]
+        if rows > len(leaf):
+            more = np.full((max(rows, 2 * len(leaf)) - len(leaf), 2), -1, np.int32)
+            leaf = self._leaves[layer] = np.concatenate([leaf, more])
+        if table is not self._tables[layer]:
+            self._tables[layer] = table
+            leaf[:] = -1
+        return leaf
 
 
 _NO_ROWS, _NOWHERE = np.empty(0, np.int32), np.empty((0, 2), np.int32)
@@ -79,16 +84,12 @@ def match_fences(
         row: int32[n], the vehicles; needed with `places`.
     """
     load_h3()
-    rows, leaves = _NO_ROWS, _NOWHERE
-    if places is not None and row is not None:
-        rows = as_column(row, np.int32)
-        places.ensure_rows(int(rows.max(initial=-1)) + 1)
-        leaves = places.leaves(fence_set.table)
+    rows = _NO_ROWS if places is None or row is None else as_column(row, np.int32)
     columns = as_column(fleet_number, np.int32), as_column(lat_deg, float), as_column(lon_deg, float)
-    built = _hits(fence_set.table, columns, rows, leaves)
+    built = _hits(fence_set.table, 0, columns, rows, places)
     if fence_set.edited is None:
         return built
-    edited = _hits(fence_set.edited, columns, _NO_ROWS, _NOWHERE)
+    edited = _hits(fence_set.edited, 1, columns, rows, places)
     offsets, hits = np.empty_like(built.offsets), np.empty(len(built.fence) + len(edited.fence), np.int32)
     layers = built.offsets, built.fence, edited.offsets, edited.fence
     total = kernel.merge(fence_set.handles, fence_set.is_gone, *layers, offsets, hits)
@@ -97,10 +98,14 @@ def match_fences(
 
 def _hits(
     table: kernel.FenceTable,
+    layer: int,
     columns: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
     rows: NDArray[np.int32],
-    leaves: NDArray[np.int32],
+    places: FencePlaces | None,
 ) -> FenceHits:
+    leaves = _NOWHERE
+    if places is not None and len(rows):
+        leaves = places.leaves(table, layer, int(rows.max()) + 1)
     offsets = np.empty(len(columns[0]) + 1, np.int64)
     return FenceHits(offsets, kernel.match(table, *columns, rows, leaves, offsets))
 

@@ -92,12 +92,10 @@ class Progress(NamedTuple):
 
     Attributes:
         along_m: float64[n], way from the line's begin; NaN: no route, or not on it yet.
-        left_m: float64[n], way to its end.
         change: int8[n], STAYS, WENT_OFF or CAME_BACK.
     """
 
     along_m: Floats
-    left_m: Floats
     change: NDArray[np.int8]
 
 
@@ -168,10 +166,7 @@ def follow_lines(
         along_m,
         change,
     )
-    if not len(lines.offsets) > 1:
-        return Progress(along_m, along_m, change)
-    lengths = lines.along_m[lines.offsets[1:] - 1]
-    return Progress(along_m, lengths[states["line"][row]] - along_m, change)
+    return Progress(along_m, change)
 
 
 def join_lines(parts: Sequence[RouteLines]) -> RouteLines:

@@ -21,7 +21,7 @@ from geo.kernels.fence_cover import (
     START,
     STOP,
 )
-from geo.kernels.geodesy import in_circle, unit_vector
+from geo.kernels.geodesy import RAD, circle_hold, in_circle, unit_vector
 from geo.kernels.rings import ON_EDGE, run_parity
 
 TRIES = 2
@@ -129,12 +129,17 @@ def match(
 
     `leaves` [rows, 2] is the node where each row was last found and its fleet, -1 for none, and is updated; when it is empty, `rows` is not read.
     The loop is one piece: passing many arrays to a function costs more than a node's test.
+
+    A vehicle sends several fixes in a frame, mostly near each other. What leads to a leaf holds for its box, and a circle's answer as far as the first of them
+    is away from its edge; so those that follow have the same fences without being tested, as far as no boundary but circles' is near.
     """
     nodes, boxes, entries, vertices, circles, fleet_root, fleet_resolution, fleet_bounds = borrowed(table)
     hits = np.empty(max(64, 2 * lat_deg.size), np.int32)
     point, cell = np.empty(2), np.empty(1, np.int64)
     n = 0
     offsets[0] = 0
+    held_node, held_first, held_stop = -1, 0, 0  # the last fix that was tested in front of others of its row
+    held_lat = held_lon = held_rad = 0.0
     for i in range(lat_deg.size):
         offsets[i + 1] = n
         fleet, lat, lon = fleet_number[i], lat_deg[i], lon_deg[i]
@@ -151,8 +156,18 @@ def match(
                 node = _leaf_of(nodes, fleet_root[fleet], place, lon)
             if leaves.size:
                 leaves[rows[i], 0], leaves[rows[i], 1] = node, fleet
+        if node == held_node and (abs(lat - held_lat) + abs(lon - held_lon)) * RAD < held_rad:
+            while n + held_stop - held_first > hits.size:
+                hits = _twice(hits)
+            for held in range(held_first, held_stop):
+                hits[n] = hits[held]
+                n += 1
+            offsets[i + 1] = n
+            continue
         x = y = z = np.nan  # filled for the first circle
-        first = n
+        first, leaf = n, node
+        has_next = leaves.size > 0 and i + 1 < rows.size and rows[i + 1] == rows[i]
+        hold_rad = np.inf if has_next else 0.0
         while node >= 0:
             parity = 0
             for e in range(nodes[node, FIRST_ENTRY], nodes[node, LAST_ENTRY]):
@@ -160,6 +175,7 @@ def match(
                 if mode == RUN or mode < INSIDE:
                     side = run_parity(lon, lat, entries[e, START], entries[e, STOP], vertices)
                     parity = (parity ^ (side & 1)) | (side & ON_EDGE)
+                    hold_rad = 0.0
                     if mode == RUN:
                         continue
                     holds = parity != mode
@@ -169,6 +185,8 @@ def match(
                 elif mode == CIRCLE:
                     if np.isnan(x):
                         x, y, z = unit_vector(lat, lon)
+                    if hold_rad > 0.0:
+                        hold_rad = min(hold_rad, circle_hold(circles, entries[e, START], x, y, z))
                     if not in_circle(circles, entries[e, START], lat, lon, x, y, z):
                         continue
                 if n == hits.size:
@@ -177,6 +195,9 @@ def match(
                 n += 1
             node = nodes[node, PARENT]
         offsets[i + 1] = n
+        if has_next:
+            held_node, held_first, held_stop = leaf, first, n
+            held_lat, held_lon, held_rad = lat, lon, hold_rad
     return hits[:n]
 
 

@@ -18,7 +18,7 @@ E2 = F * (2.0 - F)
 LEAST_RADIUS_M = B_M * B_M / A_M
 GREATEST_RADIUS_M = A_M * A_M / B_M
 
-_RAD = math.pi / 180.0
+RAD = math.pi / 180.0
 _ITERATIONS = 100
 _CONVERGED = 1e-13
 _FALSI_STEPS = 60
@@ -37,10 +37,19 @@ CIRCLE_COLUMNS = 8
 @njit(cache=True, nogil=True)
 def unit_vector(lat_deg: float, lon_deg: float) -> tuple[float, float, float]:
     """x, y, z on the sphere."""
-    lat = lat_deg * _RAD
-    lon = lon_deg * _RAD
+    lat = lat_deg * RAD
+    lon = lon_deg * RAD
     c = math.cos(lat)
     return c * math.cos(lon), c * math.sin(lon), math.sin(lat)
+
+
+@njit(cache=True, nogil=True)
+def turned(sine: float, cosine: float, by_rad: float) -> tuple[float, float]:
+    """Sine and cosine of an angle that is further by up to 1e-3, by five terms of their series: the sixth is below 1e-20."""
+    square = by_rad * by_rad
+    sine_by = by_rad * (1.0 - square / 6.0 * (1.0 - square / 20.0))
+    cosine_by = 1.0 - square / 2.0 * (1.0 - square / 12.0)
+    return sine * cosine_by + cosine * sine_by, cosine * cosine_by - sine * sine_by
 
 
 @njit(cache=True, nogil=True)
@@ -60,10 +69,10 @@ def geodesic_distance_m(lat1_deg: float, lon1_deg: float, lat2_deg: float, lon2_
     """
     if lat1_deg == lat2_deg and lon1_deg == lon2_deg:
         return 0.0
-    u1 = math.atan((1.0 - F) * math.tan(lat1_deg * _RAD))
-    u2 = math.atan((1.0 - F) * math.tan(lat2_deg * _RAD))
+    u1 = math.atan((1.0 - F) * math.tan(lat1_deg * RAD))
+    u2 = math.atan((1.0 - F) * math.tan(lat2_deg * RAD))
     su1, cu1, su2, cu2 = math.sin(u1), math.cos(u1), math.sin(u2), math.cos(u2)
-    difference = short_way(lon2_deg - lon1_deg) * _RAD
+    difference = short_way(lon2_deg - lon1_deg) * RAD
     lon = difference
     sin_s = cos_s = s = cos2_alpha = cos_2m = 0.0
     for _ in range(_ITERATIONS):
@@ -139,6 +148,20 @@ def in_circle(
     return bool(
         geodesic_distance_m(circles[row, LAT], circles[row, LON], lat_deg, lon_deg) <= circles[row, RADIUS]
     )
+
+
+@njit(cache=True, nogil=True)
+def circle_hold(circles: NDArray[np.float64], row: int, x: float, y: float, z: float) -> float:
+    """How far, in radians, a position, given as its unit vector, may move without `in_circle` becoming another; 0 in the band of 1 %.
+
+    The chord between two positions is no longer than the arc; 1e-12 (6 um) is for rounding.
+    """
+    chord2 = (x - circles[row, 0]) ** 2 + (y - circles[row, 1]) ** 2 + (z - circles[row, 2]) ** 2
+    if chord2 <= circles[row, CHORD2_IN]:
+        return math.sqrt(circles[row, CHORD2_IN]) - math.sqrt(chord2) - 1e-12
+    if chord2 > circles[row, CHORD2_OUT]:
+        return math.sqrt(chord2) - math.sqrt(circles[row, CHORD2_OUT]) - 1e-12
+    return 0.0
 
 
 @njit(cache=True, nogil=True)

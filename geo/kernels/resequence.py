@@ -94,7 +94,7 @@ def _move(order: Order, i: int, length: int, after: int, turn: bool, moved: Orde
                 to += 1
 
 
-@njit(cache=True, nogil=True, **UNCOUNTED)
+@njit(cache=True, nogil=True, inline="always", **UNCOUNTED)
 def _moved_cost(
     stops: Records,
     order: Order,

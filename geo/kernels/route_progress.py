@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from geo.kernels.borrowed import UNCOUNTED
-from geo.kernels.geodesy import surface_point, unit_vector
+from geo.kernels.geodesy import RAD, surface_point, turned
 from geo.kernels.route_times import Records
 
 BLOCK = 32
@@ -62,6 +62,8 @@ _PER_M = 0.1
 _FAR_PER_M = 0.001
 _JITTER_M = 20.0
 """The same where a vehicle is looked for on the whole line: of places equally near, or all so near, that closest to where it was last seen."""
+
+_TENTH_RAD = RAD / 10.0
 
 State = Any
 """One record of PROGRESS."""
@@ -116,7 +118,7 @@ def _on_edge(
     return t, math.sqrt(px * px + py * py + pz * pz)
 
 
-@njit(cache=True, nogil=True, **UNCOUNTED)
+@njit(cache=True, nogil=True, inline="always", **UNCOUNTED)
 def _ahead(
     lines: Lines, state: State, x: float, y: float, z: float, expected_m: float, reach_m: float
 ) -> tuple[int, float, float]:
@@ -165,7 +167,7 @@ def _anywhere(lines: Lines, state: State, x: float, y: float, z: float) -> tuple
     return best_edge, best_along, best_away
 
 
-@njit(cache=True, nogil=True, **UNCOUNTED)
+@njit(cache=True, nogil=True, inline="always", **UNCOUNTED)
 def _follow(
     lines: Lines,
     state: State,
@@ -202,7 +204,7 @@ def _follow(
     return STAYS
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, **UNCOUNTED)
 def follow_lines(
     lines: Lines,
     states: Records,
@@ -216,7 +218,13 @@ def follow_lines(
     along_m: NDArray[np.float64],
     change: NDArray[np.int8],
 ) -> None:
-    """Moves `states`, PROGRESS[rows], on by n fixes in order; fills `along_m` float64[n], NaN without a route, and `change` int8[n]."""
+    """Moves `states`, PROGRESS[rows], on by n fixes in order; fills `along_m` float64[n], NaN without a route, and `change` int8[n].
+
+    Sines are those of the next tenth of a degree, turned: fixes of one frame are near each other, and so they are not computed for each. A fix's place does
+    not depend on which fixes came before it.
+    """
+    grid_lat = grid_lon = np.nan
+    sin_lat = cos_lat = sin_lon = cos_lon = 0.0
     for i in range(len(row)):
         state = states[row[i]]
         change[i] = STAYS
@@ -224,8 +232,14 @@ def follow_lines(
         if state.line == NONE:
             continue
         if time_ms[i] > state.time_ms:
-            x, y, z = unit_vector(lat_deg[i], lon_deg[i])
-            x, y, z = surface_point(x, y, z)
+            near_lat, near_lon = math.floor(lat_deg[i] * 10.0 + 0.5), math.floor(lon_deg[i] * 10.0 + 0.5)
+            if near_lat != grid_lat or near_lon != grid_lon:
+                grid_lat, grid_lon = near_lat, near_lon
+                sin_lat, cos_lat = math.sin(grid_lat * _TENTH_RAD), math.cos(grid_lat * _TENTH_RAD)
+                sin_lon, cos_lon = math.sin(grid_lon * _TENTH_RAD), math.cos(grid_lon * _TENTH_RAD)
+            z, c = turned(sin_lat, cos_lat, lat_deg[i] * RAD - grid_lat * _TENTH_RAD)
+            y, x = turned(sin_lon, cos_lon, lon_deg[i] * RAD - grid_lon * _TENTH_RAD)
+            x, y, z = surface_point(c * x, c * y, z)
             change[i] = _follow(lines, state, time_ms[i], x, y, z, speed_mps[i], accuracy_m[i], limits)
         if state.edge != NONE:
             along_m[i] = state.along_m

@@ -67,6 +67,7 @@ async def hub_routes(
     """
     store = PostgresRouteStore(database)
     async with route_edits(store, RouteBook(), _fences(fence_edits)) as edits:
+        fence_edits.while_unused = edits.while_unused
         forgetting = asyncio.create_task(_forgetting(store, history_days))
         try:
             yield HubRoutes(edits)

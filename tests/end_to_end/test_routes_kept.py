@@ -35,6 +35,13 @@ async def _furnish(found: HubProcess) -> None:
     await _ask(found, "PUT", "/v1/vehicles/van/profile", {"capacity": {"kg": 900}})
 
 
+def _kept(route: dict) -> dict:
+    """A route without what is worked out anew while it is driven."""
+    now = {"eta", "late_s"}
+    stops = [{name: one for name, one in stop.items() if name not in now} for stop in route["stops"]]
+    return {**route, "stops": stops}
+
+
 async def _entered(found: HubProcess) -> dict:
     """What the live socket says when the van comes to the store."""
     base = f"ws://127.0.0.1:{found.hub_port}/v1"
@@ -67,7 +74,7 @@ async def test_routes_survive_a_kill_and_leave_nothing_behind(wait_until) -> Non
             os.kill(first.process.pid, signal.SIGKILL)
             await first.process.ended(30)
         async with hub(**ports) as second:
-            assert await _ask(second, "GET", "/v1/vehicles/van/route") == marked
+            assert _kept(await _ask(second, "GET", "/v1/vehicles/van/route")) == _kept(marked)
             assert (await _ask(second, "GET", "/v1/loads/a"))["status"] == "on_board"
             assert (await _ask(second, "GET", "/v1/vehicles/van/profile"))["capacity"] == {"kg": 900}
             assert await _fences(second) == {"yard", STORE_FENCE, SHOP_FENCE}

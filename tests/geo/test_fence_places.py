@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geo.fence_match import FencePlaces, match_fences
-from geo.fence_set import Circle, Fence, build_fence_set
+from geo.fence_set import Circle, Fence, build_fence_set, edit_fence_set
 from geo.kernels.geodesy import circle_fraction, describe_circle, geodesic_distance_m, short_way
 
 seeds = st.integers(0, 2**32 - 1)
@@ -39,6 +39,31 @@ def test_a_remembered_place_changes_no_answer(seed, lat, lon, scale):
         assert [[f for f in hits if f < len(polygons)] for hits in found] == polygon_hits(polygons, y, x)
     assert [[f - len(polygons) for f in hits if f >= len(polygons)] for hits in found] == [
         [i for i, circle in enumerate(circles) if holds(circle, py, px)] for px, py in zip(x, y, strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.floats(-89.9, 89.9), st.floats(-180, 180), st.floats(1, 5e6), st.booleans())
+@example(1, 0.0, 180.0, 150.0, False)
+@example(2, 89.999, 10.0, 150.0, True)
+def test_fixes_of_one_frame_have_the_fences_of_their_own_places(seed, lat, lon, radius_m, has_polygon):
+    """Several fixes of a vehicle in a row, around the edges of circles, hit what each of them hits alone."""
+    rng, near_deg = np.random.default_rng(seed), radius_m / 111_000
+    centres = rng.normal([lat, lon], near_deg, (6, 2)).clip([-90, -180], [90, 180])
+    areas = [Circle(y, x, radius_m * rng.uniform(0.5, 1.5)) for y, x in centres]
+    square = shapely.box(*(centres[0, ::-1] - near_deg / 9), *(centres[0, ::-1] + near_deg / 9))
+    whole = [Fence(i, 0, area) for i, area in enumerate([*areas, *([square] if has_polygon else [])])]
+    fence_set = edit_fence_set(build_fence_set(whole[:3], 1), whole[3:], [], 2)  # some in the layer of edits
+    row = np.sort(rng.integers(0, 3, 120)).astype(np.int32)
+    steps = rng.normal(0, near_deg, (120, 2)) * rng.choice([1e-9, 1e-4, 0.01, 0.3], (120, 1))
+    y = (lat + np.cumsum(steps[:, 0])).clip(-90, 90)
+    x = (lon + np.cumsum(steps[:, 1]) + 180) % 360 - 180
+    fleet, places = np.zeros(120, np.int32), FencePlaces()
+    alone = as_lists(match_fences(fence_set, fleet, y, x))
+    assert as_lists(match_fences(fence_set, fleet, y, x, places, row)) == alone
+    assert as_lists(match_fences(fence_set, fleet, y, x, places, row)) == alone
+    assert [[f for f in hits if f < len(areas)] for hits in alone] == [
+        [i for i, circle in enumerate(areas) if holds(circle, py, px)] for px, py in zip(x, y, strict=True)
     ]
 
 

@@ -90,7 +90,7 @@ def test_a_drive_is_followed_in_the_order_of_the_line(shape, with_speed, seed):
     assert np.abs(progress.along_m - true).max() < most
     assert np.median(np.abs(progress.along_m - true)) < 15
     assert (np.diff(progress.along_m) >= 0).all()
-    assert np.allclose(progress.along_m + progress.left_m, length, rtol=3e-3)
+    assert progress.along_m[-1] <= route_lines([line_of(*metres)]).length_m(0) <= length * 1.003
 
 
 @settings(max_examples=150, deadline=None)
@@ -118,9 +118,31 @@ def test_the_first_place_is_the_nearest_on_the_whole_line(seed, lat, lon, size_m
         nearest = min(
             nearest, Geodesic.WGS84.Inverse(dense[at, 1], dense[at, 0], fix[0, 1], fix[0, 0])["s12"]
         )
-    slack = 0.02 * size_m + 0.001 * (progress.along_m[0] + progress.left_m[0]) + 21
-    assert abs(states["away_m"][0] - nearest) <= slack
-    assert 0 <= progress.along_m[0] <= progress.along_m[0] + progress.left_m[0] + 1e-6
+    length_m = route_lines([positions]).length_m(0)
+    assert abs(states["away_m"][0] - nearest) <= 0.02 * size_m + 0.001 * length_m + 21
+    assert 0 <= progress.along_m[0] <= length_m + 1e-6
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.floats(-89.99, 89.99), st.floats(-180, 180), st.floats(0, 5))
+def test_fixes_of_one_frame_are_followed_as_if_each_came_alone(seed, lat, lon, log_step_m):
+    """Where each of many fixes near each other, or not, is on the line does not depend on what came in the same call: to a thousandth of a millimetre."""
+    rng = np.random.default_rng(seed)
+    positions = line_of(*rng.uniform(-40_000, 40_000, (20, 2)), lat=lat, lon=lon)
+    fixes = line_of(*np.cumsum(rng.normal(0, 10.0**log_step_m, (60, 2)), axis=0), lat=lat, lon=lon)
+    lines, together, alone = route_lines([positions]), fresh_progress(2), fresh_progress(2)
+    for row in (0, 1):
+        start_line(together, row, 0)
+        start_line(alone, row, 0)
+    row, time_ms = rng.integers(0, 2, 60).astype(np.int32), 1_000 * np.arange(60)
+    columns = row, time_ms, *fixes.T[::-1].copy(), np.full(60, 20.0), np.full(60, 5.0)
+    limits = RouteLimits(off_m=500.0, on_m=100.0)
+    progress = follow_lines(lines, together, *columns, limits)
+    for i in range(60):
+        one = follow_lines(lines, alone, *(column[i : i + 1] for column in columns), limits)
+        assert one.change[0] == progress.change[i]
+        assert one.along_m == pytest.approx(progress.along_m[i : i + 1], abs=1e-6, nan_ok=True)
+    assert together["away_m"] == pytest.approx(alone["away_m"], abs=1e-6, nan_ok=True)
 
 
 def test_lengths_are_geodesic():

@@ -5,7 +5,7 @@ The order is `haulcast.database.write_order`'s: the catalogue sees a fleet's cha
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from geo.fence_area import Area
 from haulcast.database.write_order import WriteOrder
@@ -13,16 +13,20 @@ from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_store import FenceDraft, FenceRecord, FenceStore, StoredArea
 from haulcast.fences.stored_areas import areas_of
 
+WhileUnused = Callable[[str, str], AbstractAsyncContextManager[None]]
+
 
 class FenceEdits:
     """The only writer of the catalogue.
 
     Attributes:
         on_edit: called with the fleet whose fences were edited, once ticks match against them.
+        while_unused: (fleet, fence id) -> a block in which nobody comes to need the fence; raises ConflictError where somebody does.
     """
 
     def __init__(self, store: FenceStore, catalogue: FenceCatalogue) -> None:
         self.on_edit: Callable[[str], None] = lambda _fleet: None
+        self.while_unused: WhileUnused = lambda _fleet, _fence_id: nullcontext()
         self.store = store
         self.catalogue = catalogue
         self._order = WriteOrder(self._read, "fences")
@@ -59,8 +63,12 @@ class FenceEdits:
         return counts
 
     async def delete(self, fleet: str, fence_id: str, expected: str = "*") -> None:
-        """A fence removed, in force. See `FenceStore.delete`."""
-        async with self._order.of(fleet):
+        """A fence removed, in force. See `FenceStore.delete`.
+
+        Raises:
+            ConflictError: somebody needs it.
+        """
+        async with self.while_unused(fleet, fence_id), self._order.of(fleet):
             await self.store.delete(fleet, fence_id, expected)
             self.catalogue.remove(fleet, fence_id)
         await self._in_force(fleet)

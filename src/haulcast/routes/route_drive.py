@@ -9,6 +9,7 @@ import orjson
 
 from haulcast.routes.route import Route, RouteStop, StopState
 from haulcast.routes.route_set import NONE, RoutePart
+from haulcast.routes.stop_fences import fence_of
 from haulcast.routes.stop_marks import StopMark, marked
 
 
@@ -23,6 +24,7 @@ class Drive:
         risks: ids of the stops of which lateness was told, and which have not been good since.
         visits: by id of a stop where it has arrived, the visit that is the arrival; what is not there ends with any visit.
         number: the route's, in the set in force.
+        fences: ids of the fences of its stops; visits of others are nothing to it.
         route: the route with `marks`.
     """
 
@@ -32,6 +34,7 @@ class Drive:
     risks: set[str] = field(default_factory=set)
     visits: dict[str, int] = field(default_factory=dict)
     number: int = -1
+    fences: frozenset[str] = field(init=False)
     route: Route = field(init=False)
     _remembered: str = ""
 
@@ -42,6 +45,7 @@ class Drive:
     def take(self, part: RoutePart) -> None:
         """The route is this by now: marks that it has, or that cannot be any more, are dropped."""
         self.part, route, left = part, part.route, []
+        self.fences = frozenset(fence_of(stop.place) for stop in route.stops)
         self._remembered = ""
         for mark in self.marks:
             after = marked(route, [mark])

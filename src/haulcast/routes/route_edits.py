@@ -19,7 +19,7 @@ from haulcast.routes.route import Route, RouteStatus
 from haulcast.routes.route_book import LOADS_OVER, RouteBook
 from haulcast.routes.route_store import ANY, NEW, LoadWrite, RouteStore, check_edition
 from haulcast.routes.route_writes import Change, RouteWrites
-from haulcast.routes.stop_fences import HubFences, StopFences
+from haulcast.routes.stop_fences import HubFences, StopFences, fence_of
 from haulcast.routes.stop_marks import StopMark, ended, marked, without_load
 from haulcast.routes.vehicle_profile import VehicleProfile
 
@@ -212,6 +212,24 @@ class RouteEdits:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._order.stop()
+
+    @asynccontextmanager
+    async def while_unused(self, fleet: str, fence_id: str) -> AsyncIterator[None]:
+        """For the time of the block no route comes to stop at a fence, so that it can be deleted.
+
+        Raises:
+            ConflictError: a route that is not over stops there.
+        """
+        async with self._order.of(fleet):
+            if self._fences.is_used(fleet, fence_id):
+                names = (
+                    route.route_id
+                    for route in self.book.routes(fleet)
+                    if any(fence_of(stop.place) == fence_id for stop in route.stops)
+                )
+                reason = f"route {next(names)!r} stops at the fence {fence_id!r}; it can be deleted when no route that is not over does"
+                raise ConflictError("fence_in_use", reason)
+            yield
 
     @asynccontextmanager
     async def _writing(self, fleet: str) -> AsyncIterator[None]:

@@ -100,7 +100,10 @@ class RouteEtas:
         self.eta_s[own] = np.where(is_ahead, self.eta_s[own], np.nan)
 
     def on_moved(self, numbers: NDArray[np.int32]) -> None:
-        """The vehicles of these routes have moved."""
+        """The vehicles of these routes have moved; several in a row of one are one."""
+        is_last = np.ones(len(numbers), np.bool_)
+        np.not_equal(numbers[1:], numbers[:-1], out=is_last[:-1])
+        numbers = numbers[is_last]
         self._due_ms[numbers] = np.minimum(self._due_ms[numbers], self._done_ms[numbers] + MOVED_MS)
 
     def refresh(

@@ -10,10 +10,9 @@ import orjson
 from geo.fence_events import NONE, Cause, FenceEvents, Kind, no_events
 from geo.fence_match import as_column
 from geo.fence_transitions import FenceState
-from geo.positions import PositionBatch
+from geo.positions import COLUMNS, PositionBatch
 from geo.route_progress import (
     NEVER_MS,
-    STAYS,
     WENT_OFF,
     RouteLimits,
     follow_lines,
@@ -30,7 +29,10 @@ NO_ROUTE = "null"
 """What is remembered of a vehicle without a route."""
 
 LATE_RISK_S = 300.0
-_OF_INTEREST = (Kind.ENTER, Kind.EXIT, Kind.WITHDRAWN)
+_OF_INTEREST = np.isin(np.arange(max(Kind) + 1), (Kind.ENTER, Kind.EXIT, Kind.WITHDRAWN))
+_FOLLOWED = {
+    name: COLUMNS[name] for name in ("row", "time_ms", "lat_deg", "lon_deg", "speed_mps", "accuracy_m")
+}
 _KEPT = ["edge", "along_m", "away_m", "is_off", "time_ms", "off_since_ms"]
 
 
@@ -197,7 +199,7 @@ class RouteWatch:
         return events
 
     def _take_facts(self, facts: FenceEvents, telling: RouteTelling) -> set[int]:
-        of_interest = (self._route_of[facts.row] != NONE) & np.isin(facts.kind, _OF_INTEREST)
+        of_interest = (self._route_of[facts.row] != NONE) & _OF_INTEREST[facts.kind]
         return self._arrivals.take(facts, np.flatnonzero(of_interest).tolist(), self._drives, telling)
 
     def _follow(self, batch: PositionBatch, telling: RouteTelling) -> None:
@@ -205,21 +207,24 @@ class RouteWatch:
         own = np.flatnonzero(numbers != NONE)
         if not len(own):
             return
-        self._etas.on_moved(numbers[own])
-        row, time_ms = as_column(batch.row[own], np.int32), as_column(batch.time_ms[own], np.int64)
-        lat_deg, lon_deg = as_column(batch.lat_deg[own], float), as_column(batch.lon_deg[own], float)
-        moving = as_column(batch.speed_mps[own], float), as_column(batch.accuracy_m[own], float)
-        progress = follow_lines(
-            self._set.lines, self._states, row, time_ms, lat_deg, lon_deg, *moving, self._limits
+        columns = [getattr(batch, name) for name in _FOLLOWED]
+        if len(own) < len(numbers):
+            columns, numbers = [column[own] for column in columns], numbers[own]
+        self._etas.on_moved(numbers)
+        row, time_ms, lat_deg, lon_deg, speed_mps, accuracy_m = (
+            as_column(column, dtype) for column, dtype in zip(columns, _FOLLOWED.values(), strict=True)
         )
-        for i in np.flatnonzero(progress.change != STAYS).tolist():
+        progress = follow_lines(
+            self._set.lines, self._states, row, time_ms, lat_deg, lon_deg, speed_mps, accuracy_m, self._limits
+        )
+        for i in np.flatnonzero(progress.change).tolist():
             if int(time_ms[i]) > self._drives[int(row[i])].over_ms:  # by then nobody was to drive there
                 continue
             went_off, fix = progress.change[i] == WENT_OFF, int(own[i])
             telling.tell(
                 row=int(row[i]), kind=Kind.OFF_ROUTE if went_off else Kind.ON_ROUTE, cause=Cause.MOVED,
                 time_ms=int(time_ms[i]), lat_deg=float(batch.lat_deg[fix]), lon_deg=float(batch.lon_deg[fix]),
-                fix_time_ms=int(time_ms[i]), fix=fix, route=int(numbers[fix]),
+                fix_time_ms=int(time_ms[i]), fix=fix, route=int(numbers[i]),
                 value=float(self._states["away_m"][row[i]]) if went_off else np.nan,
             )  # fmt: skip
 

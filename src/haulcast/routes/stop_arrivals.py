@@ -71,9 +71,10 @@ class StopArrivals:
         """Some of the facts, by their indices, in order; the rows at whose stops something happened."""
         changed: set[int] = set()
         for i in of_interest:
+            drive, fence_id = drives[int(facts.row[i])], self._fence_id_of(int(facts.handle[i]))
+            if fence_id not in drive.fences and facts.kind[i] != Kind.WITHDRAWN:
+                continue  # most: a vehicle on its way comes by the stops of others
             fact = Fact(*(getattr(facts, name)[i].item() for name in Fact._fields))
-            drive = drives[fact.row]
-            fence_id = self._fence_id_of(fact.handle)
             if fact.kind == Kind.WITHDRAWN:  # the stop ends with any visit now
                 drive.forget_visit(fact.visit)
                 continue

@@ -125,6 +125,10 @@ class StopFences:
                     del uses[fence_id]
                     self._maybe_idle[before.fleet].add(fence_id)
 
+    def is_used(self, fleet: str, fence_id: str) -> bool:
+        """Whether a route that is not over stops there."""
+        return fence_id in self._uses[fleet]
+
     def fleets_with_idle(self) -> list[str]:
         """The fleets with fences that no route uses."""
         return [fleet for fleet in self._maybe_idle if self.idle(fleet)]
@@ -151,4 +155,4 @@ class StopFences:
 def _fences_of(route: Route) -> set[str]:
     if route.status in ROUTES_OVER:
         return set()
-    return {fence_of(stop.place) for stop in route.stops if not stop.place.fence}
+    return {fence_of(stop.place) for stop in route.stops}

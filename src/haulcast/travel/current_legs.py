@@ -84,21 +84,21 @@ class CurrentLegs:
         """Take the legs that a step's fixes end."""
         if not self._rings or not len(result.accepted):
             return
-        fixes, fleet_number = result.accepted, self._rows.fleet_number
-        fleet = fleet_number[fixes.row]
-        is_ours = ~result.is_late & (fleet < len(self._is_asked))
-        is_ours &= (
-            fixes.time_ms > result.now_ms - CURRENT_MS
-        )  # what was sent after hours without network says nothing of now
+        self._tracks.ensure_rows(len(self._rows))
+        fixes = result.accepted
+        index = self._tracks.may_end(fixes.row, fixes.time_ms)
+        fleet = self._rows.fleet_number[fixes.row[index]]
+        # what was sent after hours without network says nothing of now
+        is_ours = ~result.is_late[index] & (fixes.time_ms[index] > result.now_ms - CURRENT_MS)
+        is_ours &= fleet < len(self._is_asked)
         is_ours[is_ours] = self._is_asked[fleet[is_ours]]
-        index = np.flatnonzero(is_ours)
+        index, fleet = index[is_ours], fleet[is_ours]
         if not len(index):
             return
-        self._tracks.ensure_rows(len(self._rows))
         time_ms = fixes.time_ms[index]
         found = self._tracks.take(fixes.row[index], time_ms, fixes.lat_deg[index], fixes.lon_deg[index])
         self.taken += len(found.fix)
-        self._share_out(fleet[index][found.fix], time_ms[found.fix], found.legs)
+        self._share_out(fleet[found.fix], time_ms[found.fix], found.legs)
 
     def _share_out(self, fleet: NDArray[np.int32], time_ms: NDArray[np.int64], legs: DrivenLegs) -> None:
         order = np.argsort(fleet, kind="stable")
