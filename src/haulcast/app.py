@@ -38,6 +38,7 @@ from haulcast.history.history_store import HistoryStore
 from haulcast.history.history_writer import HistoryWriter, writing
 from haulcast.history.open_history import open_history
 from haulcast.history.retention import keep_days
+from haulcast.hub_availability import open_availability
 from haulcast.hub_counters import HubCounters
 from haulcast.hub_edits import hub_edits
 from haulcast.hub_http import HubHttp
@@ -78,7 +79,7 @@ class Hub:
         first_visit, window_ms = clock.epoch_ms() * 1000, int(settings.late_window_s * 1000)
         self._state = HubState(
             FenceWatch(first_visit, settings.late_fixes, window_ms),
-            RuleWatch(RuleScope(self._fence_facts, self._vehicle_facts)),
+            RuleWatch(RuleScope(lambda of: self._edits.fence_facts(of), self._vehicle_facts)),  # noqa: PLW0108 - read later
             hub_driving.route_watch(settings, lambda: self._catalogue),
         )
         self._inbox = Inbox(settings.inbox_bytes)
@@ -120,7 +121,7 @@ class Hub:
                 loop=self._loop, state=self._state, inbox=self._inbox, rows=self._rows, sessions=self._sessions,
                 catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out, history=self._history,
                 checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions, webhooks=self._webhooks,
-                playbacks=self._playbacks, travel=self._travel,
+                playbacks=self._playbacks, travel=self._travel, availability=self._availability.serving,
             )  # fmt: skip
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
@@ -135,13 +136,9 @@ class Hub:
             for chore in self._chores(database):
                 stack.callback(asyncio.create_task(chore).cancel)
             log.info(
-                "ready",
-                http_port=listening[0].getsockname()[1],
-                hub_port=fast.port,
-                fences=len(self._catalogue),
-                rules=len(self._rule_book),
-                database=database.name,
-            )
+                "ready", http_port=listening[0].getsockname()[1], hub_port=fast.port,
+                fences=len(self._catalogue), rules=len(self._rule_book), database=database.name,
+            )  # fmt: skip
             try:
                 yield
             finally:
@@ -270,6 +267,7 @@ class Hub:
             listeners=[
                 self._tell_devices, self._fan_out.on_step, self._checkpoints.on_step, self._submissions.on_step, self._travel.on_step,
                 self._marks.on_step, lambda result: self._plans.on_step(result, self._rows),
+                lambda result: self._availability.on_step(result),  # noqa: PLW0108 - it is opened later
             ],
             now_ms=clock.epoch_ms, monotonic_s=clock.monotonic_s, call_later=loop.call_later,
             on_failed=self._history.lose if self._history else lambda _batch: None,
@@ -289,6 +287,11 @@ class Hub:
         self._routes.outlook_of = self._driving.outlook_of(self._state.routes)
 
     async def _open_plans(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
+        availability = open_availability(
+            self.settings, database, self._state, self._rows, self._row_of, self._phone_row, self._routes.book,
+            self._fan_out.availability,
+        )  # fmt: skip
+        self._availability = await stack.enter_async_context(availability)
         self._plans = await stack.enter_async_context(
             planning(
                 self.settings, database, self._gate, self._routes.edits, self._travel,
@@ -303,9 +306,6 @@ class Hub:
 
     def _live_session(self, admission: Admission) -> SocketSession:
         return LiveSession(self._fan_out, self.settings, admission, self._playbacks, self._gate.count)
-
-    def _fence_facts(self, handle: int) -> tuple[str, str, Collection[str]]:
-        return self._edits.fence_facts(handle)
 
     def _vehicle_facts(self, row: int) -> tuple[str, str, Collection[str]]:
         fleet, vehicle = self._rows.fleet_of(row), self._rows.vehicle_of[row]
@@ -376,6 +376,7 @@ class Hub:
             self._state.rules.forget(row)
             self._state.routes.forget(row)
             self._fan_out.forget(row)
+            self._availability.forget(row)
             self._checkpoints.forget(row)
 
     @contextlib.asynccontextmanager
@@ -387,6 +388,7 @@ class Hub:
             catalogue=self._catalogue, fence_edits=self._edits.fences, rule_edits=self._edits.rules, vehicle_edits=self._edits.vehicles,
             history_store=self._history_store, limits=self._limits, page_sockets=page_sockets, checks={"kernels": self._kernel_trouble},
             position_of=self._position_of, forget=self._forget, routes=self._routes, plans=self._plans, travel=self._travel,
+            availability=self._availability,
         ).application()  # fmt: skip
         async with http_server.serving(application, listening, self.settings, self._gate.crowd()):
             yield

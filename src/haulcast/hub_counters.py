@@ -9,6 +9,7 @@ import structlog
 
 from geo.track_filter import REASON_NAMES
 from haulcast.access.gate import Gate
+from haulcast.availability.serving import Serving
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop
 from haulcast.database.pool import Database
 from haulcast.devices.device_sessions import DeviceSessions
@@ -53,6 +54,7 @@ class HubCounters:
     webhooks: WebhookSending
     playbacks: Playbacks | None
     travel: TravelBook
+    availability: Serving
     sockets: list[OpenSockets] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
@@ -87,6 +89,7 @@ class HubCounters:
             "history": self.history.counters if self.history else None,
             "webhooks": self.webhooks.counters,
             "travel": self.travel.counters,
+            "availability": self.availability.counters,
             "playbacks": None if self.playbacks is None else self.playbacks.counters,
         }
 

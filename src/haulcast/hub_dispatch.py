@@ -26,6 +26,7 @@ def dispatch_routes(
     travel: Travel,
     verify: Verify,
     find_vehicle: Callable[[str, str], Awaitable[Any]],
+    availability: Callable[[str, str, float], float | None],
 ) -> list[Route]:
     """The station's routes."""
 
@@ -36,6 +37,6 @@ def dispatch_routes(
         names = [rows.vehicle_of[row] for row in known.tolist()]
         return SeenVehicles(names, last.lat_deg[known], last.lon_deg[known], last.time_ms[known])
 
-    facts = DispatchFacts(edits.book, travel, seen, tags.tags_of)
+    facts = DispatchFacts(edits.book, travel, seen, tags.tags_of, availability)
     fleets = DispatchFleets(facts, settings.dispatch_stale_s, settings.dispatch_change_cost)
     return dispatch_api.routes(fleets, edits, verify, find_vehicle, clock.epoch_ms)

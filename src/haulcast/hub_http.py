@@ -19,6 +19,7 @@ from haulcast.fences import fence_api
 from haulcast.fences.catalogue import FenceCatalogue
 from haulcast.fences.fence_edits import FenceEdits
 from haulcast.history.history_store import HistoryStore
+from haulcast.hub_availability import HubAvailability
 from haulcast.hub_counters import HubCounters
 from haulcast.hub_dispatch import dispatch_routes
 from haulcast.hub_plans import Planning
@@ -62,6 +63,7 @@ class HubHttp:
     routes: HubRoutes
     plans: Planning
     travel: Travel
+    availability: HubAvailability
 
     def application(self) -> ASGIApp:
         """The application of all ports, behind the gate's guard."""
@@ -106,8 +108,10 @@ class HubHttp:
         )
         yield from self.routes.routes(verify)
         yield from self.plans.routes(verify)
+        yield from self.availability.routes(verify, find_vehicle, self.last)
         yield from dispatch_routes(
             self.settings, self.routes.edits, self.counters.rows, self.last, self.vehicle_edits.tags, self.travel, verify, find_vehicle,
+            self.availability.p_free,
         )  # fmt: skip
         yield from fence_api.routes(self.fence_edits, verify)
         yield from rule_api.routes(self.rule_edits, verify, self.catalogue.find_tags)

@@ -1,6 +1,7 @@
 """Every kernel that a hub calls, compiled or loaded before it says that it is ready."""
 
 from geo import (
+    availability,
     driven_legs,
     fence_match,
     fence_passes,
@@ -16,6 +17,7 @@ from geo import (
     route_progress,
     route_search,
     route_times,
+    span_weaving,
     track_filter,
     travel_time,
 )
@@ -40,6 +42,8 @@ _MODULES = (
     route_insertion,
     route_growth,
     load_chains,
+    availability,
+    span_weaving,
     fan_out,
     report_api,
 )

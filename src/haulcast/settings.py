@@ -284,6 +284,10 @@ class Settings:
     dispatch_change_cost: float = _setting(
         0.0, "cost of changing a route that a driver has", least=0, most=1e9
     )
+    duty_gap_s: float = _setting(900.0, "who is silent for so long is off duty", least=1, most=86_400)
+    availability_every_s: float = _setting(
+        5.0, "so often it is said who will be free, where somebody asks", least=0.1, most=3_600
+    )
     send_buffer_bytes: int = _setting(
         262_144, "a subscriber with more waiting gets nothing until it has read", least=4096, most=2**30
     )

@@ -37,6 +37,7 @@ WHOLE = {
         "sampled": 9, "dropped": 1, "pending": 3, "outcomes": 5, "drifts": 1, "degraded": 1,
         "on_duty_accuracy": {"900": 0.97}, "on_duty_brier": {"900": 0.03}, "free_accuracy": {"900": 0.8}, "free_brier": {"900": 0.1},
     },
+    "availability": {"fleets": 1, "drivers": 2, "passes": 3, "longest_s": 0.5, "spans_waiting": 4, "spans_lost": 0},
     "history": {
         "stored": 7, "repeated": 1, "unstorable": 0, "dropped": 0, "resends": 0, "errors": 2, "buffered": 5,
         "buffered_bytes": 400, "store_lag_ms": 1_250, "store_away": True,

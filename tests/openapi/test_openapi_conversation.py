@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+from availability_conversation import availability
 from described import Described
 from dispatch_conversation import dispatching
 from routes_conversation import routes_and_loads
@@ -416,7 +417,8 @@ async def test_every_route_answers_as_it_is_described() -> None:
     async with hub(webhook_private_networks="127.0.0.0/8") as found:
         say = Conversation(found)
         for part in (
-            _hub_itself, _vehicles, _fences, _rules, _phones, _reports, _webhooks, _events, _dead_letters, routes_and_loads, dispatching, _access,
+            _hub_itself, _vehicles, _fences, _rules, _phones, _reports, _webhooks, _events, _dead_letters, routes_and_loads, dispatching,
+            availability, _access,
         ):  # fmt: skip
             await asyncio.to_thread(part, say)
     good = {(method, path) for method, path, status in say.described.seen if status < 300}

@@ -15,6 +15,7 @@ from geo import cells, frame_join, view_match
 from haulcast.doors.close_codes import CloseCode
 from haulcast.doors.socket_session import Claims, Link
 from haulcast.live_map.audience import Member
+from haulcast.live_map.availability_lane import AvailabilityLane
 from haulcast.live_map.event_lane import EventLane
 from haulcast.live_map.fleet_map import FleetMap, Seat, Stage
 from haulcast.live_map.freshness import Freshness
@@ -51,6 +52,7 @@ class FanOut:
 
     Attributes:
         events: the fence events' lane, with their epoch.
+        availability: what is said of who will be free.
         slow_closes: subscribers closed because they did not read.
         freshness: how old positions are when they go out.
     """
@@ -78,6 +80,7 @@ class FanOut:
             call_later: plans a call after so many seconds (the event loop's).
         """
         self.events = EventLane(epoch, settings.event_log, self._on_full, call_later)
+        self.availability = AvailabilityLane(self._on_full)
         self._documents = documents
         self.slow_closes = 0
         self.now_ms = now_ms
@@ -176,6 +179,9 @@ class FanOut:
         self._unseat(subscriber)
         subscriber.view = view
         self._seat(subscriber, view)
+        self.availability.stop(subscriber)
+        if view.availability:
+            self.availability.read(subscriber)
         if view.events:
             self.events.read(subscriber)
         else:
@@ -203,6 +209,7 @@ class FanOut:
         """Send nothing until the next `subscribe`; the view and the place in the events are kept."""
         self._unseat(subscriber)
         self.events.stop(subscriber)
+        self.availability.stop(subscriber)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Show nothing more."""
@@ -220,6 +227,7 @@ class FanOut:
             showing.audience.is_ready[slot] = True
             showing.wake_ms = 0.0
         self.events.pump(subscriber)
+        self.availability.pump(subscriber)
         self._plan(self.now_ms())
 
     def leave(self, subscriber: Subscriber) -> None:

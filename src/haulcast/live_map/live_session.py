@@ -223,7 +223,7 @@ class LiveSession:
                 "not_shared", f"this view is of {allowed}; others are not shared", field="vehicles"
             )
         seen = shared if view.vehicles is None else view.vehicles
-        return replace(view, vehicles=seen, fences=False)  # fences are not shared
+        return replace(view, vehicles=seen, fences=False, availability=False)  # these are not shared
 
     def _say_resumed(self, subscriber: Subscriber, *, is_complete: bool) -> None:
         log = self._fan_out.events.log_of(subscriber.fleet_number)

@@ -21,6 +21,7 @@ class Subscriber:
     offset: int | None = (
         None  # of the last event it was sent or does not want; None: it has not asked for events
     )
+    told_availability: int = 0  # the newest change of anybody's availability that it was told
     owed_notices: list[bytes] = field(default_factory=list)  # of edits that came while its link took no more
     owed_plans: dict[str, bytes] = field(
         default_factory=dict

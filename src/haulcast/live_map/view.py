@@ -30,6 +30,7 @@ class View:
     vehicles: frozenset[str] | None  # None: all of the fleet
     events: bool
     fences: bool = False  # whether to be told that the fleet's fences, or its rules, were edited
+    availability: bool = False  # whether to be told who will be free, and when
 
     def moved(self, move: "Move") -> "View":
         """The same elsewhere."""
@@ -152,6 +153,7 @@ def _subscribe(said: Mapping[str, Any], most_rate_hz: float) -> Subscribe:
             vehicles=_vehicles(said.get("vehicles")),
             events=_flag(said, "events", usually=True),
             fences=_flag(said, "fences", usually=False),
+            availability=_flag(said, "availability", usually=False),
         )
     )
 
@@ -242,7 +244,10 @@ def _go_live(_said: Mapping[str, Any], _most_rate_hz: float) -> GoLive:
 
 
 _COMMANDS: Mapping[str, tuple[Callable[[Mapping[str, Any], float], Command], frozenset[str]]] = {
-    "subscribe": (_subscribe, frozenset({"bbox", "zoom", "rate_hz", "vehicles", "events", "fences"})),
+    "subscribe": (
+        _subscribe,
+        frozenset({"bbox", "zoom", "rate_hz", "vehicles", "events", "fences", "availability"}),
+    ),
     "move": (_move, frozenset({"bbox", "zoom"})),
     "resume": (_resume, frozenset({"epoch", "offset"})),
     "unsubscribe": (_unsubscribe, frozenset()),

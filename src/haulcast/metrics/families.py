@@ -125,6 +125,12 @@ ROWS: Final = (
         for question, what in (("on_duty", "being on duty"), ("free", "being on duty and free"))
         for name, words in (("accuracy", f"Share of right predictions of {what}."), ("brier", f"Brier score of predictions of {what}."))
     ),
+    Row("availability.fleets", GAUGE, "haulcast_availability_fleets", "Fleets of which it is said who will be free."),
+    Row("availability.drivers", GAUGE, "haulcast_availability_drivers", "Drivers of them."),
+    Row("availability.passes", COUNTER, "haulcast_availability_passes", "Times that it was computed for a fleet."),
+    Row("availability.longest_s", GAUGE, "haulcast_availability_longest_pass_seconds", "The longest that this took.", unit="seconds"),
+    Row("availability.spans_waiting", GAUGE, "haulcast_driver_spans_waiting", "Spans of drivers that wait for the store."),
+    Row("availability.spans_lost", COUNTER, "haulcast_driver_spans_lost", "Spans dropped because too many waited."),
     # the history; absent while nothing is stored
     Row("history.stored", COUNTER, "haulcast_fixes_stored", "Fixes stored."),
     Row("history.repeated", COUNTER, "haulcast_fixes_repeated", "Fixes that were stored before already."),

@@ -61,6 +61,10 @@ class RouteBook:
         """The fleet's vehicles that have a profile."""
         return [vehicle for whose, vehicle in self._profiles if whose == fleet]
 
+    def all_profiled(self) -> Iterator[tuple[str, str]]:
+        """Fleet and vehicle of every profile."""
+        yield from self._profiles
+
     def sizes(self, fleet: str) -> tuple[int, int]:
         """How many loads and routes of the fleet it holds."""
         return len(self._loads.get(fleet, {})), len(self._routes.get(fleet, {}))

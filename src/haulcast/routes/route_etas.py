@@ -178,6 +178,14 @@ class RouteEtas:
             for i in np.flatnonzero(is_new | is_good).tolist()
         ]
 
+    def ends_s(self) -> NDArray[np.float64]:
+        """float64[k]: when each route of the set will be done, service at its last stop too, Unix seconds; NaN: not known."""
+        last = self._set.offsets[1:] - 1
+        stops = self._set.stops[last]
+        served_s = np.maximum(self.eta_s[last], stops["opens_s"]) + stops["service_s"]
+        waits_s = np.where(self._free_s > 0.0, self._free_s, np.nan)  # it is at the last one
+        return np.where(self.is_ahead[last], served_s, waits_s)
+
     def of_route(self, number: int) -> list[tuple[float, float]]:
         """Of each stop of a route when it will be reached, Unix seconds, and how long after its window has closed; NaN: not known."""
         own = slice(int(self._set.offsets[number]), int(self._set.offsets[number + 1]))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from geo.fence_events import NONE, Cause, FenceEvents, Kind, no_events
 from geo.fence_match import as_column
@@ -136,6 +137,10 @@ class RouteWatch:
         left_m = None if along_m is None or line is None else line.length_m(0) - along_m
         time_ms = None if state["time_ms"] == NEVER_MS else int(state["time_ms"])
         return RouteNow(drive.route.route_id, stops, bool(state["is_off"]), along_m, left_m, time_ms)
+
+    def ends(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The rows that drive a route, and when each will be done with it (Unix seconds; NaN is not known)."""
+        return self._set.row, self._etas.ends_s()
 
     def remembered(self, rows: Sequence[int]) -> list[str]:
         """What the next run has to know of these rows, as JSON; for checkpoints."""

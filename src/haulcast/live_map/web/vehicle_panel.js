@@ -6,6 +6,7 @@ import { EMPTY, repaint } from "./map_style.js";
 import { beside } from "./map_view.js";
 import { speedChart } from "./speed_chart.js";
 import { SILENT_AFTER_MS, STATES } from "./vehicle_columns.js";
+import { VehicleAvailability } from "./vehicle_availability.js";
 import { VehicleRoute } from "./vehicle_route.js";
 import { TRACK_FORMATS, lastHour, saveTrack, today, visitsToday } from "./vehicle_history.js";
 
@@ -16,6 +17,7 @@ export class VehiclePanel {
   constructor(ties) {
     Object.assign(this, { ties, id: null, points: [], isFollowing: false, chartAt: -Infinity, dayAt: -Infinity, reading: 0 });
     this.route = new VehicleRoute(ties);
+    this.availability = new VehicleAvailability(ties);
   }
 
   addTo(map) {
@@ -40,7 +42,7 @@ export class VehiclePanel {
   open(id, isToGo) {
     const isOther = id !== this.id;
     this.id = id;
-    if (isOther) this.route.open(id);
+    if (isOther) for (const part of [this.route, this.availability]) part.open(id);
     if (id === null) {
       if (isOther) this.#close();
       return;
@@ -83,7 +85,7 @@ export class VehiclePanel {
   /** @param {boolean} isOn whether the past is shown now */
   replay(isOn) {
     this.forget();
-    this.route.replay(isOn);
+    for (const part of [this.route, this.availability]) part.replay(isOn);
     if (!isOn && this.id !== null) this.#read();
   }
 
@@ -99,7 +101,7 @@ export class VehiclePanel {
       say(this.facts.fix, `${span(shownNow() - timeMs)} ago, ${clock(timeMs)}`);
       say(this.facts.place, `${lat.toFixed(5)}, ${lon.toFixed(5)}`);
     }
-    this.route.show();
+    for (const part of [this.route, this.availability]) part.show();
     if (performance.now() - this.chartAt > CHART_EVERY_MS) this.#drawChart();
     if (performance.now() - this.dayAt > DAY_EVERY_MS) this.#readDay();
   }
@@ -116,7 +118,7 @@ export class VehiclePanel {
     $("detail").replaceChildren(
       el("div.head", {}, this.mark, el("h2", {}, registry.nameOf(this.id)), el("button.icon", { type: "button", "aria-label": "Close", onclick: close }, "✕")),
       registry.nameOf(this.id) === this.id ? "" : el("div.tag", {}, this.id), ...(known?.tags ?? []).map((tag) => el("span.tag", {}, tag)),
-      el("dl.facts", {}, ...pair("State", state), ...pair("Speed", speedFact), ...pair("Last fix", fix), ...pair("Place", place), ...(this.ties.mayRead() ? pair("Today", day) : [])),
+      el("dl.facts", {}, ...pair("State", state), ...pair("Speed", speedFact), ...pair("Last fix", fix), ...pair("Place", place), ...(this.ties.mayRead() ? pair("Today", day) : []), ...this.availability.nodes),
       el("div.actions", {}, this.followButton, el("button", { type: "button", onclick: () => this.#go() }, "Show"),
         this.ties.mayRead() && el("button", { type: "button", onclick: () => this.ties.play(this.id) }, "Play back")),
       this.route.node, el("h3", {}, "Speed, last hour"), this.chart, this.visits, ...(this.ties.mayRead() ? this.#exports() : []),
