@@ -122,6 +122,7 @@ class Hub:
                 catalogue=self._catalogue, rule_book=self._rule_book, fan_out=self._fan_out, history=self._history,
                 checkpoints=self._checkpoints, database=database, gate=gate, submissions=self._submissions, webhooks=self._webhooks,
                 playbacks=self._playbacks, travel=self._travel, availability=self._availability.serving,
+                monitoring=self._availability.monitoring,
             )  # fmt: skip
             self._is_warm = True
             page_sockets = PageSockets(self._door, self.settings)
@@ -289,14 +290,14 @@ class Hub:
     async def _open_plans(self, stack: contextlib.AsyncExitStack, database: Database) -> None:
         availability = open_availability(
             self.settings, database, self._state, self._rows, self._row_of, self._phone_row, self._routes.book,
-            self._fan_out.availability,
+            self._fan_out.availability, self._fan_out.tell_newest,
         )  # fmt: skip
         self._availability = await stack.enter_async_context(availability)
         self._plans = await stack.enter_async_context(
             planning(
                 self.settings, database, self._gate, self._routes.edits, self._travel,
                 position_of=self._position_of, tags_of=self._edits.vehicle_tags.tags_of,
-                find_vehicle=self._edits.vehicles.store.find, tell=self._fan_out.plan_changed,
+                find_vehicle=self._edits.vehicles.store.find, tell=self._fan_out.tell_newest,
             )
         )  # fmt: skip
 

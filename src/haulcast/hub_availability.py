@@ -2,20 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from starlette.routing import Route as HttpRoute
 
 from haulcast import clock
-from haulcast.availability import availability_api
+from haulcast.availability import availability_api, quality_api
 from haulcast.availability.availability_documents import AvailabilityNews
 from haulcast.availability.dwell_store import PostgresDwellStore
 from haulcast.availability.forecast import Forecast
-from haulcast.availability.forecasting import LiveModel
 from haulcast.availability.hours_of_service import HoursOfService
+from haulcast.availability.monitoring import Monitoring, Tell, open_monitoring
+from haulcast.availability.open_models import open_models
 from haulcast.availability.route_ends import RouteEnds
 from haulcast.availability.serving import Known, Serving
 from haulcast.availability.span_store import MOST_MS, SpanStore
@@ -37,36 +38,13 @@ LOOK_BACK_MS: Final = 86_400_000
 FLUSH_S: Final = 5.0
 
 
-class Shelf(Protocol):
-    """The models in force."""
-
-    def current(self, fleet: str) -> LiveModel | None:
-        """A fleet's; None: it has none."""
-
-    def fleets(self) -> Collection[str]:
-        """Those that have one."""
-
-
-class NoModels:
-    """The shelf of a hub without any."""
-
-    def current(self, _fleet: str) -> LiveModel | None:
-        """None."""
-        return None
-
-    def fleets(self) -> Collection[str]:
-        """Nobody."""
-        return ()
-
-
 @dataclass(frozen=True, slots=True)
 class HubAvailability:
-    """What the rest of the hub has of the station. `store` is where spans are kept."""
+    """What the rest of the hub has of the station."""
 
     tracker: SpanTracker
-    writer: SpanWriter
-    store: SpanStore
     serving: Serving
+    monitoring: Monitoring
     rows: VehicleRows
     speaker_row: Callable[[str, str], int]
 
@@ -93,19 +71,22 @@ class HubAvailability:
         self.tracker.forget(row, clock.epoch_ms())
 
     def routes(self, verify: Verify, find_vehicle: availability_api.FindVehicle, last: LastPositions) -> list[HttpRoute]:  # fmt: skip
-        """What hangs under `/v1/vehicles/{id}`, to stand before that."""
+        """What hangs under `/v1/vehicles/{id}`, to stand before that, and how good it is."""
 
         def is_seen(fleet: str, vehicle: str) -> bool:
             row = self.rows.find(fleet, vehicle)
             return row is not None and row < len(last.is_known) and bool(last.is_known[row])
 
-        return availability_api.routes(self.serving, self.say, verify, find_vehicle, is_seen, clock.epoch_ms)
+        return [
+            *availability_api.routes(self.serving, self.say, verify, find_vehicle, is_seen, clock.epoch_ms),
+            *quality_api.routes(self.monitoring.quality, verify),
+        ]
 
 
 @contextlib.asynccontextmanager
 async def open_availability(
     settings: Settings, database: Database, state: HubState, rows: VehicleRows, row_of: Callable[[str, str], int],
-    speaker_row: Callable[[str, str], int], book: RouteBook, lane: AvailabilityLane, shelf: Shelf | None = None,
+    speaker_row: Callable[[str, str], int], book: RouteBook, lane: AvailabilityLane, tell: Tell,
 ) -> AsyncIterator[HubAvailability]:  # fmt: skip
     """The station for the time of the block, as the last run left it; to be opened before the first tick.
 
@@ -118,36 +99,39 @@ async def open_availability(
         speaker_row: the same, of one that somebody speaks of, which is on record then.
         book: the routes and the profiles.
         lane: tells the live socket.
-        shelf: the models in force.
+        tell: tells a fleet's live subscribers of alerts.
 
     Raises:
         StoreError: the store cannot be reached.
     """
-    models = shelf or NoModels()
-    tracker, store = SpanTracker(settings.duty_gap_s), PostgresSpanStore(database)
-    writer = SpanWriter(tracker, store, rows, clock.epoch_ms)
-    hours, ends = HoursOfService(), RouteEnds(state.routes.ends)
-    known = Known(
-        rows, row_of, tracker, writer, store, PostgresDwellStore(database), hours, ends,
-        is_seen=lambda: state.last.is_known,
-    )  # fmt: skip
-    serving = Serving(
-        known, model_of=models.current, modelled=models.fleets, watched=lambda: lane.fleets,
-        every_s=settings.availability_every_s, now_ms=clock.epoch_ms,
-    )  # fmt: skip
-    tracker.listeners = [writer.closed, serving.closed]
-    serving.on_forecast.append(_teller(lane, rows))
-    await _restore(tracker, store, state.last, row_of)
-    _follow(book, tracker, hours, ends, row_of)
-    tasks = [asyncio.create_task(writer.run(), name="spans"), asyncio.create_task(serving.run(), name="availability")]  # fmt: skip
-    try:
-        yield HubAvailability(tracker, writer, store, serving, rows, speaker_row)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(StoreError, TimeoutError):
-            await asyncio.wait_for(writer.flush(), FLUSH_S)
+    async with (
+        open_models(settings, database) as shelf,
+        open_monitoring(database, tell) as monitoring,
+    ):
+        tracker, store = SpanTracker(settings.duty_gap_s), PostgresSpanStore(database)
+        writer = SpanWriter(tracker, store, rows, clock.epoch_ms)
+        hours, ends = HoursOfService(), RouteEnds(state.routes.ends)
+        known = Known(
+            rows, row_of, tracker, writer, store, PostgresDwellStore(database), hours, ends,
+            is_seen=lambda: state.last.is_known,
+        )  # fmt: skip
+        serving = Serving(
+            known, model_of=shelf.current, modelled=shelf.fleets, watched=lambda: lane.fleets,
+            every_s=settings.availability_every_s, now_ms=clock.epoch_ms,
+        )  # fmt: skip
+        tracker.listeners = [writer.closed, serving.closed]
+        serving.on_forecast += [_teller(lane, rows), monitoring.on_forecast]
+        await _restore(tracker, store, state.last, row_of)
+        _follow(book, tracker, hours, ends, row_of)
+        tasks = [asyncio.create_task(writer.run(), name="spans"), asyncio.create_task(serving.run(), name="availability")]  # fmt: skip
+        try:
+            yield HubAvailability(tracker, serving, monitoring, rows, speaker_row)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(StoreError, TimeoutError):
+                await asyncio.wait_for(writer.flush(), FLUSH_S)
 
 
 async def _restore(

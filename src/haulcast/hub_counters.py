@@ -9,6 +9,7 @@ import structlog
 
 from geo.track_filter import REASON_NAMES
 from haulcast.access.gate import Gate
+from haulcast.availability.monitoring import Monitoring
 from haulcast.availability.serving import Serving
 from haulcast.checkpoints.checkpoint_loop import CheckpointLoop
 from haulcast.database.pool import Database
@@ -55,6 +56,7 @@ class HubCounters:
     playbacks: Playbacks | None
     travel: TravelBook
     availability: Serving
+    monitoring: Monitoring
     sockets: list[OpenSockets] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
@@ -90,6 +92,7 @@ class HubCounters:
             "webhooks": self.webhooks.counters,
             "travel": self.travel.counters,
             "availability": self.availability.counters,
+            "availability_quality": self.monitoring.counters,
             "playbacks": None if self.playbacks is None else self.playbacks.counters,
         }
 

@@ -225,8 +225,9 @@ class Settings:
     replan_saves: float = _setting(10.0, "what that has to save, in the fleet's currency", least=0, most=1e9)
 
     models_dir: str = _setting("", "where models of who will be free lie; empty: in models of data_dir")
-    duty_gap_s: float = _setting(
-        900.0, "a driver whose device is silent for so long has gone off duty", least=60, most=86_400
+    duty_gap_s: float = _setting(900.0, "who is silent for so long is off duty", least=1, most=86_400)
+    availability_every_s: float = _setting(
+        5.0, "so often it is said who will be free, where somebody asks", least=0.1, most=3_600
     )
 
     travel_days: int = _setting(
@@ -283,10 +284,6 @@ class Settings:
     )
     dispatch_change_cost: float = _setting(
         0.0, "cost of changing a route that a driver has", least=0, most=1e9
-    )
-    duty_gap_s: float = _setting(900.0, "who is silent for so long is off duty", least=1, most=86_400)
-    availability_every_s: float = _setting(
-        5.0, "so often it is said who will be free, where somebody asks", least=0.1, most=3_600
     )
     send_buffer_bytes: int = _setting(
         262_144, "a subscriber with more waiting gets nothing until it has read", least=4096, most=2**30

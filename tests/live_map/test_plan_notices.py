@@ -18,7 +18,7 @@ def hub() -> MapHub:
 
 def _tell(hub, plan, share, fleet="acme"):
     said = {"type": "plan", "plan": plan, "state": "running", "share": share}
-    hub.fan_out.plan_changed(fleet, plan, json.dumps(said).encode())
+    hub.fan_out.tell_newest(fleet, plan, json.dumps(said).encode())
 
 
 def _shares(client):

@@ -24,6 +24,7 @@ from haulcast.availability.span_files import read_span_files
 from haulcast.availability.span_store import DUTY, KEPT_MS, SpanColumns, StoredSpan
 from haulcast.availability.span_store_postgres import PostgresSpanStore
 from haulcast.availability.training import Lesson, columns_of, trained
+from haulcast.commands import availability_report
 from haulcast.commands.playback import time_ms_of
 from haulcast.database.pool import Database, open_database
 from haulcast.errors import RequestError
@@ -65,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     promote = _action(actions, "promote", "put a model in force", _promote)
     promote.add_argument("version", metavar="VERSION", help="as `models` lists it")
     _action(actions, "rollback", "put the model in force that was before", _rollback)
+    availability_report.add_arguments(
+        _action(actions, "report", "write how good predictions were, as a page", availability_report.run)
+    )
     recall = _action(
         actions, "recall", "write down who was on duty and busy, out of the history and past routes", _recall
     )

@@ -157,17 +157,17 @@ class FanOut:
         while subscriber.owed_notices and subscriber.link.is_writable:
             subscriber.link.send_text(subscriber.owed_notices.pop(0))
 
-    def plan_changed(self, fleet: str, plan_id: str, frame: bytes) -> None:
-        """Tell all of the fleet who watch it, but for shared views; who cannot be told now hears the newest of each plan later."""
+    def tell_newest(self, fleet: str, about: str, frame: bytes) -> None:
+        """Tell all of the fleet who watch it, but for shared views; who cannot be told now hears later the newest about each thing."""
         number = self._rows.fleet_number_of(fleet)
         for subscriber in self._seats:
             if subscriber.fleet_number == number and subscriber.shared is None:
-                subscriber.owed_plans[plan_id] = frame
-                self._tell_plans(subscriber)
+                subscriber.owed_newest[about] = frame
+                self._tell_owed(subscriber)
 
-    def _tell_plans(self, subscriber: Subscriber) -> None:
-        while subscriber.owed_plans and subscriber.link.is_writable:
-            subscriber.link.send_text(subscriber.owed_plans.pop(next(iter(subscriber.owed_plans))))
+    def _tell_owed(self, subscriber: Subscriber) -> None:
+        while subscriber.owed_newest and subscriber.link.is_writable:
+            subscriber.link.send_text(subscriber.owed_newest.pop(next(iter(subscriber.owed_newest))))
 
     def enter(self, link: Link, claims: Claims, *, is_binary: bool) -> Subscriber:
         """A connection, which sees nothing yet."""
@@ -220,7 +220,7 @@ class FanOut:
         """The link takes frames again: first the events that wait, then what is new in the view."""
         self._full_since.pop(subscriber, None)
         self._tell_edits(subscriber)
-        self._tell_plans(subscriber)
+        self._tell_owed(subscriber)
         seat = self._seats.get(subscriber)
         if seat is not None:
             showing, slot = seat

@@ -23,6 +23,6 @@ class Subscriber:
     )
     told_availability: int = 0  # the newest change of anybody's availability that it was told
     owed_notices: list[bytes] = field(default_factory=list)  # of edits that came while its link took no more
-    owed_plans: dict[str, bytes] = field(
+    owed_newest: dict[str, bytes] = field(
         default_factory=dict
     )  # by id, the newest of each that it has not been told
