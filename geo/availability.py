@@ -18,23 +18,25 @@ Floats = NDArray[np.float64]
 SLOT_S: Final = 300.0
 """What fleet rates are counted by."""
 KM_PER_DEG: Final = 111.195
+ROUTE_SPREAD_S: Final = 120.0
+ROUTE_SPREAD_SHARE: Final = 0.15
+"""How uncertain the end of a route is, as a standard deviation: so much, and so much of what is left of it; before it is learned."""
+STAYS_FREE_S: Final = 3_600.0
+"""The mean time for which who has just ended a route is likelier free than anybody on duty."""
 
 _DAYS = kernel.NAMED_DAYS
 NAMES: Final[tuple[str, ...]] = (
-    "on_duty", "state_min", "hour", "weekday", "spans",
-    *(f"{what}_{j}" for j in range(3) for what in ("span_min", "rest_min", "begin_hour")),
-    "shift_min", "shift_begin_hour",
-    *(f"{what}_{j}" for j in range(1, 4) for what in ("shift_long_min", "shift_rest_min", "shift_end_hour")),
-    "shift_mean_min",
+    "on_duty", "state_min", "hour",
     *(f"duty_share_{hours:g}h" for hours in kernel.SHARE_HOURS),
     "busy", "busy_min", "idle_min", "job_min_0", "job_min_1", "job_min_2", "jobs_span", "jobs_1h", "jobs_3h",
     *(f"busy_share_{hours:g}h" for hours in kernel.BUSY_HOURS),
     "east_km", "north_km", "place_age_min", "home_km", "last_off_km", "span_begin_km", "home_east_km", "home_north_km",
-    "horizon_min", "then_hour", "then_weekday", "changed_share", "changed_of",
-    "own_share", "fleet_share",
-    *(f"{what}_{day}d" for day in _DAYS for what in ("own_duty", "own_busy", "fleet_duty", "fleet_busy")),
-    "fleet_duty_now_1d", "fleet_duty_now_7d", "to_change_1d", "to_change_2d", "to_change_7d",
-    "fleet_duty", "fleet_duty_trend", "fleet_busy", "fleet_busy_trend",
+    "fleet_duty", "fleet_duty_trend", "fleet_busy", "fleet_busy_trend", "fleet_duty_now_1d", "fleet_duty_now_7d",
+    "lasted_min", "lasted_least_min",
+    "horizon_min", "then_hour", "then_weekday", "ended_share", "ended_share_near",
+    *(f"own_{how}" for how in ("share", "same_state", "same_age", "like_2h", "like_6h", "like_24h", "like")),
+    *(f"own_duty_{day}d" for day in _DAYS),
+    "fleet_share", *(f"own_busy_{day}d" for day in _DAYS), *(f"fleet_{what}_{day}d" for day in (1, 7) for what in ("duty", "busy")),
 )  # fmt: skip
 """The columns of `features`, in their order: minutes, kilometres, hours of the local day, shares of 1; NaN is not known."""
 
@@ -188,62 +190,59 @@ def features(
         busy: when they had work, of the same drivers.
         rates: of the fleet; slots that end after the moment are not looked at either.
         zone_s: local time less UTC.
+
+    Raises:
+        AvailabilityError: columns of other lengths, a driver that there is not.
     """
-    drivers, moments = np.asarray(driver, np.int64), np.asarray(at_s, np.float64)
-    horizons = np.broadcast_to(np.asarray(horizon_s, np.float64), moments.shape)
-    if len(drivers) and not 0 <= drivers.min() <= drivers.max() < min(duty.drivers, busy.drivers):
-        raise AvailabilityError(
-            f"driver {drivers.max()}; there are {duty.drivers} on duty and {busy.drivers} with work"
-        )
+    drivers, moments = np.ascontiguousarray(driver, np.int64), np.ascontiguousarray(at_s, np.float64)
+    horizons = np.ascontiguousarray(horizon_s, np.float64)
+    if horizons.shape != moments.shape:
+        horizons = np.ascontiguousarray(np.broadcast_to(horizons, moments.shape))
+    if drivers.shape != moments.shape:
+        raise AvailabilityError(f"{len(drivers)} drivers and {len(moments)} moments; they have to be as many")
     out = np.empty((len(drivers), len(NAMES)), np.float32)
-    kernel.features(
-        drivers,
-        moments,
-        np.ascontiguousarray(horizons),
-        duty.columns(),
-        busy.columns(),
-        rates.columns(),
-        zone_s,
-        out,
+    wrong = kernel.features(
+        drivers, moments, horizons, duty.columns(), busy.columns(), rates.columns(), zone_s, out
     )
+    if wrong >= 0:
+        raise AvailabilityError(
+            f"driver {drivers[wrong]}; there are {duty.drivers} on duty and {busy.drivers} with work"
+        )
     return out
 
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Decision trees as one run of nodes, and what makes their sum a probability. Make it with `trees_of`.
+    """Decision trees as one run of nodes. Make it with `trees_of`.
 
     Attributes:
         roots: int32[trees].
-        feature: int32[nodes], -1 of a leaf.
-        threshold: float64[nodes]: left when the feature is not above it.
-        left, right: int32[nodes].
+        depth: int32[trees], of the deepest leaf.
+        feature: int32[nodes].
+        threshold: float32[nodes]: left when the feature is not above it; the greatest float32 that is not above the model's own, so that float32 features go the same way.
         to_left: bool[nodes], where NaN goes.
+        left: int32[nodes]; the right one is next to it. A leaf's is itself, and its threshold infinite.
         value: float64[nodes], of a leaf.
     """
 
     roots: NDArray[np.int32]
+    depth: NDArray[np.int32]
     feature: NDArray[np.int32]
-    threshold: Floats
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
+    threshold: NDArray[np.float32]
     to_left: NDArray[np.bool_]
+    left: NDArray[np.int32]
     value: Floats
+
+    def columns(self) -> kernel.Trees:
+        """As kernels take it."""
+        return kernel.Trees(
+            self.roots, self.depth, self.feature, self.threshold, self.to_left, self.left, self.value
+        )
 
     def scores(self, rows: NDArray[np.float32]) -> Floats:
         """float64[n]: the sum of the leaves that each row reaches, log odds."""
         out = np.empty(len(rows))
-        kernel.scores(
-            rows,
-            self.roots,
-            self.feature,
-            self.threshold,
-            self.left,
-            self.right,
-            self.to_left,
-            self.value,
-            out,
-        )
+        kernel.scores(rows, self.columns(), out)
         return out
 
     def probabilities(self, rows: NDArray[np.float32]) -> Floats:
@@ -254,15 +253,7 @@ class Trees:
     def checksum(self) -> str:
         """Of all that predictions come from."""
         whole = hashlib.sha256()
-        for column in (
-            self.roots,
-            self.feature,
-            self.threshold,
-            self.left,
-            self.right,
-            self.to_left,
-            self.value,
-        ):
+        for column in self.columns():
             whole.update(np.ascontiguousarray(column).tobytes())
         return whole.hexdigest()
 
@@ -273,39 +264,105 @@ def trees_of(model: dict[str, Any]) -> Trees:
     Raises:
         AvailabilityError: it splits in a way that is not walked here (categories, zero as missing), or on a feature that there is not.
     """
-    nodes: list[tuple[int, float, int, int, bool, float]] = []
-    roots = [_add(tree["tree_structure"], nodes) for tree in model["tree_info"]]
-    columns = zip(*nodes, strict=True) if nodes else [()] * 6
-    dtypes = (np.int32, np.float64, np.int32, np.int32, np.bool_, np.float64)
+    nodes: list[tuple[int, float, bool, int, float]] = []
+    roots, depths = [], []
+    for tree in model["tree_info"]:
+        roots.append(len(nodes))
+        depths.append(_add(tree["tree_structure"], nodes))
+    feature, threshold, to_left, left, value = zip(*nodes, strict=True) if nodes else [()] * 5
     return Trees(
-        np.array(roots, np.int32),
-        *(np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)),
-    )
+        np.array(roots, np.int32), np.array(depths, np.int32), np.array(feature, np.int32), _not_above(np.array(threshold, np.float64)),
+        np.array(to_left, np.bool_), np.array(left, np.int32), np.array(value, np.float64),
+    )  # fmt: skip
 
 
-def _add(node: dict[str, Any], nodes: list[tuple[int, float, int, int, bool, float]]) -> int:
-    """Append a node and all beneath it; its index. Deep trees are few: a model's depth is bounded where it is learned."""
-    place = len(nodes)
-    if "split_feature" not in node:
-        nodes.append((-1, 0.0, 0, 0, False, float(node["leaf_value"])))
-        return place
+def _not_above(threshold: Floats) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        nearest = threshold.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    return np.asarray(np.where(nearest > threshold, below, nearest), np.float32)
+
+
+def _add(root: dict[str, Any], nodes: list[tuple[int, float, bool, int, float]]) -> int:
+    """Append a tree, level by level, so that siblings are neighbours; its depth."""
+    level, depth, next_left = [root], 0, len(nodes) + 1
+    while True:
+        beneath: list[dict[str, Any]] = []
+        for node in level:
+            if "split_feature" in node:
+                nodes.append((*_split(node), next_left, 0.0))
+                beneath += node["left_child"], node["right_child"]
+                next_left += 2
+            else:
+                nodes.append((0, np.inf, True, len(nodes), float(node["leaf_value"])))
+        if not beneath:
+            return depth
+        level, depth = beneath, depth + 1
+
+
+def _split(node: dict[str, Any]) -> tuple[int, float, bool]:
+    """Its feature, its threshold, and whether NaN goes left."""
     if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
         raise AvailabilityError(
             f"a split by {node['decision_type']} with missing {node['missing_type']}; allowed are <= with None or NaN"
         )
     if node["split_feature"] >= len(NAMES):
         raise AvailabilityError(f"a split on feature {node['split_feature']}; there are {len(NAMES)}")
-    nodes.append((0, 0.0, 0, 0, False, 0.0))
-    left, right = _add(node["left_child"], nodes), _add(node["right_child"], nodes)
     # without missing values in training NaN is taken for 0, as LightGBM does
-    is_left = node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0.0
-    nodes[place] = (node["split_feature"], float(node["threshold"]), left, right, bool(is_left), 0.0)
-    return place
+    to_left = node["default_left"] if node["missing_type"] == "NaN" else node["threshold"] >= 0.0
+    return int(node["split_feature"]), float(node["threshold"]), bool(to_left)
+
+
+def calibrated(score: Floats, horizon_min: Floats, known_min: Floats, weights: Floats) -> Floats:
+    """Beta calibration (Kull, Silva Filho and Flach 2017) that depends on the horizon: log odds = a ln p - b ln(1 - p) + c, float64[n] of probabilities.
+
+    Args:
+        score: float64[n], log odds.
+        horizon_min: float64[n], above 0.
+        known_min: float64[m], ascending, the horizons that weights are known for; between them weights go on a line over the logarithm of the horizon, outside they stay.
+        weights: float64[m, 3], a, b and c.
+    """
+    out = np.empty(len(score))
+    kernel.calibrated(score, np.ascontiguousarray(horizon_min, np.float64), known_min, weights, out)
+    return out
+
+
+def free_by_route(
+    left_s: ArrayLike, horizon_s: ArrayLike, p_on_duty: ArrayLike, p_free: ArrayLike, spread: float = 1.0
+) -> tuple[Floats, Floats]:
+    """P(on duty) and P(free), float64[n, h], of drivers on a route that is known and not done now.
+
+    Until the route's end the driver is on duty and busy. Its end is spread around the ETA by a logistic distribution, given that it has not come
+    yet; afterwards it is what is said without the route, only likelier free for about an hour, for nobody has work the minute it is done.
+
+    Args:
+        left_s: float[n], seconds to the end of the last stop's service by its ETA; below 0 is due now.
+        horizon_s: float[h] or float[n, h].
+        p_on_duty: float[n, h], what is said without the route; NaN: nothing, and the driver is taken to stay on duty.
+        p_free: float[n, h], not above it.
+        spread: how much further apart ends are than `ROUTE_SPREAD_S` and `ROUTE_SPREAD_SHARE` say, as a factor.
+    """
+    left, horizon = (
+        np.maximum(np.asarray(left_s, np.float64), 0.0)[:, None],
+        np.asarray(horizon_s, np.float64),
+    )
+    scale_s = np.sqrt(3.0) / np.pi * spread * (ROUTE_SPREAD_S + ROUTE_SPREAD_SHARE * left)
+
+    def by(moment_s: Floats) -> Floats:
+        return np.asarray(1.0 / (1.0 + np.exp(np.clip((left - moment_s) / scale_s, -50.0, 50.0))))
+
+    now = by(np.zeros((1, 1)))
+    done = np.clip((by(horizon) - now) / (1.0 - now), 0.0, 1.0)
+    without = np.asarray(p_on_duty, np.float64)
+    on = np.where(np.isnan(without), 1.0, without)
+    share = np.divide(p_free, without, out=np.ones_like(without), where=without > 0)
+    lately = np.exp(-np.maximum(horizon - left, 0.0) / STAYS_FREE_S)
+    return 1.0 - done + done * on, done * on * (share + (1.0 - share) * lately)
 
 
 def warm_up() -> None:
     """Compile, or load from the cache."""
     spans = spans_of(1, [0, 0], [0.0, 9e4], [3e4, np.inf], np.zeros((2, 2)), np.zeros((2, 2)))
     rows = features([0], [1e5], [900.0], spans, spans, fleet_rates(spans, spans, 1e5))
-    leaf = {"leaf_value": 0.0}
-    trees_of({"tree_info": [{"tree_structure": leaf}]}).scores(rows)
+    scores = trees_of({"tree_info": [{"tree_structure": {"leaf_value": 0.0}}]}).scores(rows)
+    calibrated(scores, np.array([15.0]), np.array([60.0]), np.array([[1.0, 1.0, 0.0]]))

@@ -21,6 +21,15 @@ PAST_DAYS = 14
 SHARE_HOURS = np.array([3.0, 6.0, 12.0, 24.0, 72.0, 168.0])
 BUSY_HOURS = np.array([0.5, 1.0, 3.0, 12.0, 72.0])
 NAMED_DAYS = (1, 2, 3, 7)
+HALF_HOURS = 48
+"""How far back the course of on and off duty is compared with that of former days."""
+COURSE_S = DAY_S / HALF_HOURS
+KINDS = 7
+"""Ways to weigh former days: see `_weigh_days`."""
+FEW_S = 600.0
+"""Times that differ by less are about the same."""
+PRIOR_DAYS = 0.25
+"""What a share is drawn to one half by, so that a few days which are hardly alike do not count as much as many."""
 
 
 class Spans(NamedTuple):
@@ -83,66 +92,22 @@ def _hour_of_day(time_s: float, zone_s: float) -> float:
 def _duty_features(
     duty: Spans, first: int, k: int, at_s: float, zone_s: float, out: NDArray[np.float32]
 ) -> int:
-    """The state and the rhythm of spans and rests; returns how many columns it filled."""
+    """The state, since when, and how much of the time before; returns how many columns it filled."""
     is_on = k >= first and at_s < duty.end_s[k]
     out[0] = 1.0 if is_on else 0.0
     since_s = duty.begin_s[k] if is_on else (duty.end_s[k] if k >= first else np.nan)
     out[1] = (at_s - since_s) / MINUTE_S
     out[2] = _hour_of_day(at_s, zone_s)
-    out[3] = np.mod(np.floor((at_s + zone_s) / DAY_S) + 3.0, 7.0)
-    out[4] = k - first + 1
-    c, over = 5, k - 1 if is_on else k
-    for j in range(3):
-        out[c] = (duty.end_s[over - j] - duty.begin_s[over - j]) / MINUTE_S if over - j >= first else np.nan
-        out[c + 1] = (duty.begin_s[k - j] - duty.end_s[k - j - 1]) / MINUTE_S if k - j > first else np.nan
-        out[c + 2] = _hour_of_day(duty.begin_s[k - j], zone_s) if k - j >= first else np.nan
-        c += 3
-    return c
-
-
-@njit(cache=True, nogil=True, **UNCOUNTED)
-def _shift_features(
-    duty: Spans, first: int, k: int, at_s: float, zone_s: float, out: NDArray[np.float32], c: int
-) -> int:
-    """A shift is the spans between two long rests: this one and the three before."""
-    end, total_s, shifts, shown = k, 0.0, 0, 0
-    for j in range(12):
-        out[c + j] = np.nan
-    i = k
-    while i >= first and shifts < 12:
-        is_begin = i == first or duty.begin_s[i] - duty.end_s[i - 1] > LONG_REST_S
-        if is_begin:
-            if shown == 0:
-                out[c], out[c + 1] = (
-                    (at_s - duty.begin_s[i]) / MINUTE_S,
-                    _hour_of_day(duty.begin_s[i], zone_s),
-                )
-            else:
-                total_s += duty.end_s[end] - duty.begin_s[i]
-                shifts += 1
-                if shown <= 3:
-                    out[c + 2 + 3 * (shown - 1)] = (duty.end_s[end] - duty.begin_s[i]) / MINUTE_S
-                    out[c + 3 + 3 * (shown - 1)] = (duty.begin_s[end + 1] - duty.end_s[end]) / MINUTE_S
-                    out[c + 4 + 3 * (shown - 1)] = _hour_of_day(duty.end_s[end], zone_s)
-            shown += 1
-            end = i - 1
-        i -= 1
-    out[c + 11] = total_s / shifts / MINUTE_S if shifts else np.nan
-    return c + 12
+    for j in range(len(SHARE_HOURS)):
+        spent_s = SHARE_HOURS[j] * HOUR_S
+        out[3 + j] = _spent_s(duty, first, k, at_s - spent_s, at_s) / spent_s
+    return 3 + len(SHARE_HOURS)
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
 def _busy_features(
-    duty: Spans,
-    first: int,
-    k: int,
-    busy: Spans,
-    begin: int,
-    q: int,
-    at_s: float,
-    out: NDArray[np.float32],
-    c: int,
-) -> int:
+    duty: Spans, first: int, k: int, busy: Spans, begin: int, q: int, at_s: float, out: NDArray[np.float32], c: int
+) -> int:  # fmt: skip
     """What the driver has carried of late."""
     is_busy = q >= begin and at_s < busy.end_s[q]
     over = q - 1 if is_busy else q
@@ -150,9 +115,8 @@ def _busy_features(
     out[c + 1] = (at_s - busy.begin_s[q]) / MINUTE_S if is_busy else np.nan
     out[c + 2] = (at_s - busy.end_s[over]) / MINUTE_S if over >= begin else np.nan
     for j in range(3):
-        out[c + 3 + j] = (
-            (busy.end_s[over - j] - busy.begin_s[over - j]) / MINUTE_S if over - j >= begin else np.nan
-        )
+        i = over - j
+        out[c + 3 + j] = (busy.end_s[i] - busy.begin_s[i]) / MINUTE_S if i >= begin else np.nan
     span_s = duty.begin_s[k] if k >= first else at_s
     out[c + 6] = q - _newest(busy.begin_s, begin, q + 1, span_s)
     out[c + 7] = q - _newest(busy.begin_s, begin, q + 1, at_s - HOUR_S)
@@ -168,16 +132,8 @@ def _busy_features(
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
 def _place_features(
-    duty: Spans,
-    first: int,
-    k: int,
-    busy: Spans,
-    begin: int,
-    q: int,
-    at_s: float,
-    out: NDArray[np.float32],
-    c: int,
-) -> int:
+    duty: Spans, first: int, k: int, busy: Spans, begin: int, q: int, at_s: float, out: NDArray[np.float32], c: int
+) -> int:  # fmt: skip
     """Where the driver was last known to be, and how far that is from where long rests begin (kilometres)."""
     x, y, seen_s = np.nan, np.nan, -np.inf
     if k >= first:
@@ -189,11 +145,8 @@ def _place_features(
         last_s = busy.begin_s[q] if is_busy else busy.end_s[q]
         if last_s > seen_s:
             seen_s = last_s
-            x, y = (
-                (busy.begin_xy[q, 0], busy.begin_xy[q, 1])
-                if is_busy
-                else (busy.end_xy[q, 0], busy.end_xy[q, 1])
-            )
+            place = busy.begin_xy[q] if is_busy else busy.end_xy[q]
+            x, y = place[0], place[1]
     home_x, home_y, rests, i = 0.0, 0.0, 0, k
     while i > first and rests < 5:
         if duty.begin_s[i] - duty.end_s[i - 1] > LONG_REST_S:
@@ -208,119 +161,239 @@ def _place_features(
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
-def _changed_share(duty: Spans, first: int, k: int, at_s: float, horizon_s: float) -> tuple[float, float]:
-    """Of the driver's own spans (or rests) that lasted as long as this one has, the share that ended within the horizon; and how many they were."""
-    is_on = at_s < duty.end_s[k]
-    lasted_s = at_s - (duty.begin_s[k] if is_on else duty.end_s[k])
-    longer, ended, i = 0, 0, k - 1
-    while i >= first and k - i <= RECENT_SPANS:
-        long_s = duty.end_s[i] - duty.begin_s[i] if is_on else duty.begin_s[i + 1] - duty.end_s[i]
-        if long_s > lasted_s:
-            longer += 1
-            ended += 1 if long_s < lasted_s + horizon_s else 0
-        i -= 1
-    return (ended + 1.0) / (longer + 3.0), float(longer)
-
-
-@njit(cache=True, nogil=True, **UNCOUNTED)
-def _horizon_features(
-    duty: Spans, first: int, k: int, busy: Spans, begin: int, q: int, rates: Rates,
-    at_s: float, horizon_s: float, zone_s: float, out: NDArray[np.float32], c: int,
-) -> int:  # fmt: skip
-    """What the driver, and the fleet, did at the hour that is asked for on former days."""
-    then_s = at_s + horizon_s
-    known_s = duty.begin_s[first] if k >= first else at_s
-    out[c], out[c + 1] = horizon_s / MINUTE_S, _hour_of_day(then_s, zone_s)
-    out[c + 2] = np.mod(np.floor((then_s + zone_s) / DAY_S) + 3.0, 7.0)
-    out[c + 3], out[c + 4] = (
-        _changed_share(duty, first, k, at_s, horizon_s) if k >= first else (np.nan, np.nan)
-    )
-    c += 5
-    own, fleet, days, fleet_days = 0.0, 0.0, 0, 0
-    for day in range(1, PAST_DAYS + 1):
-        past_s = then_s - day * DAY_S
-        if past_s + NEAR_S > at_s or past_s - NEAR_S < known_s:
-            continue
-        own += _spent_s(duty, first, k, past_s - NEAR_S, past_s + NEAR_S) / (2 * NEAR_S)
-        days += 1
-        share = _mean(rates.duty, rates, past_s - NEAR_S, past_s + NEAR_S)
-        if not np.isnan(share):
-            fleet, fleet_days = fleet + share, fleet_days + 1
-    out[c] = own / days if days else np.nan
-    out[c + 1] = fleet / fleet_days if fleet_days else np.nan
-    c += 2
-    for day in NAMED_DAYS:
-        past_s = then_s - day * DAY_S
-        from_s, until_s = past_s - NEAR_S, past_s + NEAR_S
-        is_known = until_s <= at_s and from_s >= known_s
-        on_s = _spent_s(duty, first, k, from_s, until_s) if is_known else np.nan
-        out[c] = on_s / (2 * NEAR_S)
-        out[c + 1] = _spent_s(busy, begin, q, from_s, until_s) / on_s if on_s > 0 else np.nan
-        out[c + 2] = _mean(rates.duty, rates, from_s, until_s) if until_s <= at_s else np.nan
-        out[c + 3] = _mean(rates.busy, rates, from_s, until_s) if until_s <= at_s else np.nan
-        c += 4
-    for day in (1, 7):  # how the fleet went on from this hour then
-        past_s = at_s - day * DAY_S
-        out[c] = _mean(rates.duty, rates, past_s - NEAR_S, past_s + NEAR_S)
+def _fleet_features(rates: Rates, at_s: float, out: NDArray[np.float32], c: int) -> int:
+    """The fleet in the last half hour, against the one before, and at this hour a day and a week ago."""
+    for sums in (rates.duty, rates.busy):
+        out[c] = _mean(sums, rates, at_s - 2 * NEAR_S, at_s)
+        out[c + 1] = out[c] - _mean(sums, rates, at_s - 4 * NEAR_S, at_s - 2 * NEAR_S)
+        c += 2
+    for day in (1, 7):
+        out[c] = _mean(rates.duty, rates, at_s - day * DAY_S - NEAR_S, at_s - day * DAY_S + NEAR_S)
         c += 1
     return c
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
-def _to_change(duty: Spans, first: int, k: int, then_s: float, at_s: float) -> float:
-    """Minutes from a former moment to the next change of the state after it, as far as it is known now."""
-    i = _newest(duty.begin_s, first, k + 1, then_s)
-    if i < first:
-        return np.nan
-    end_s = duty.end_s[i] if then_s < duty.end_s[i] else (duty.begin_s[i + 1] if i < k else at_s)
-    return (min(end_s, at_s) - then_s) / MINUTE_S
+def _draw_course(duty: Spans, first: int, k: int, at_s: float, course: NDArray[np.uint8]) -> None:
+    """Fills the course: whether the driver was on duty so many half hours before the moment."""
+    course[:] = 0
+    for i in range(k, first - 1, -1):
+        newest = max(0, int(np.floor((at_s - duty.end_s[i]) / COURSE_S)) + 1) if duty.end_s[i] <= at_s else 0
+        if newest >= len(course):
+            return
+        for j in range(newest, min(int((at_s - duty.begin_s[i]) / COURSE_S) + 1, len(course))):
+            course[j] = 1
+
+
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def _weigh_days(
+    duty: Spans, first: int, k: int, at_s: float, course: NDArray[np.uint8], weights: Floats, out: NDArray[np.float32], c: int
+) -> int:  # fmt: skip
+    """Fills the weights, float64[1 + days, KINDS], of each former day at this hour.
+
+    Kinds: alike; those of the same state, a week ago for two; of these, those that it had lasted as long on; with the course of the last two,
+    six, 24 hours alike, and with all of it. Columns: how long the state lasted yet on days of the same state, mean and least, minutes.
+    """
+    is_on = at_s < duty.end_s[k]
+    age_s = at_s - (duty.begin_s[k] if is_on else duty.end_s[k]) + FEW_S
+    lasted_s, least_s, days = 0.0, np.inf, 0
+    for day in range(1, PAST_DAYS + 1):
+        weights[day, :] = 0.0
+        past_s = at_s - day * DAY_S
+        if past_s < duty.begin_s[first]:
+            continue
+        two, six, all_hours = 0, 0, 0
+        for j in range(HALF_HOURS):
+            other = course[j] ^ course[day * HALF_HOURS + j]
+            all_hours, six, two = all_hours + other, six + other * (j < 13), two + other * (j < 5)
+        weights[day, 0] = 1.0
+        i = _newest(duty.begin_s, first, k + 1, past_s)
+        if (past_s < duty.end_s[i]) == is_on:
+            past_age_s = past_s - (duty.begin_s[i] if is_on else duty.end_s[i]) + FEW_S
+            weights[day, 1] = 2.0 if day % 7 == 0 else 1.0
+            weights[day, 2] = weights[day, 1] * min(age_s, past_age_s) / max(age_s, past_age_s)
+            end_s = duty.end_s[i] if is_on else (duty.begin_s[i + 1] if i < k else at_s)
+            left_s = min(end_s, at_s) - past_s
+            lasted_s, least_s, days = lasted_s + left_s, min(least_s, left_s), days + 1
+        weights[day, 3], weights[day, 4] = np.exp(-two), np.exp(-six / 2)
+        weights[day, 5] = np.exp(-all_hours / 4)
+        weights[day, 6] = weights[day, 3] * weights[day, 4] * weights[day, 5]
+    out[c] = lasted_s / days / MINUTE_S if days else np.nan
+    out[c + 1] = least_s / MINUTE_S if days else np.nan
+    return c + 2
+
+
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def _ended_shares(duty: Spans, first: int, k: int, at_s: float, horizon_s: float) -> tuple[float, float]:
+    """Of the driver's own spans (or rests) that lasted as long as this one has, the share that ended within the horizon; and of those at about this hour of the day."""
+    is_on = at_s < duty.end_s[k]
+    lasted_s = at_s - (duty.begin_s[k] if is_on else duty.end_s[k])
+    longer, ended, near, near_ended = 0, 0, 0.0, 0.0
+    for i in range(k - 1, max(first, k - RECENT_SPANS) - 1, -1):
+        begin_s = duty.begin_s[i] if is_on else duty.end_s[i]
+        long_s = (duty.end_s[i] if is_on else duty.begin_s[i + 1]) - begin_s
+        if long_s > lasted_s:
+            away = abs(at_s - begin_s - lasted_s) % DAY_S
+            share = np.exp(-((min(away, DAY_S - away) / (2 * HOUR_S)) ** 2))
+            longer, near = longer + 1, near + share
+            if long_s < lasted_s + horizon_s:
+                ended, near_ended = ended + 1, near_ended + share
+    return (ended + 1.0) / (longer + 3.0), (near_ended + 0.2) / (near + 0.6)
+
+
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def _then_features(
+    duty: Spans, first: int, k: int, weights: Floats, sums: Floats, at_s: float, horizon_s: float, out: NDArray[np.float32], c: int
+) -> int:  # fmt: skip
+    """The driver's own share on duty around the moment that is asked for, on former days: weighed in all ways, and on some days."""
+    days = c + KINDS
+    sums[:] = 0.0
+    for j in range(len(NAMED_DAYS)):
+        out[days + j] = np.nan
+    for day in range(1, PAST_DAYS + 1):
+        past_s = at_s + horizon_s - day * DAY_S
+        if weights[day, 0] == 0.0 or past_s + NEAR_S > at_s:
+            continue
+        share = _spent_s(duty, first, k, past_s - NEAR_S, past_s + NEAR_S) / (2 * NEAR_S)
+        for kind in range(KINDS):
+            sums[kind, 0] += weights[day, kind] * share
+            sums[kind, 1] += weights[day, kind]
+        for j in range(len(NAMED_DAYS)):
+            if NAMED_DAYS[j] == day:
+                out[days + j] = share
+    for kind in range(KINDS):
+        out[c + kind] = (sums[kind, 0] + 0.5 * PRIOR_DAYS) / (sums[kind, 1] + PRIOR_DAYS)
+    return days + len(NAMED_DAYS)
+
+
+@njit(cache=True, nogil=True, **UNCOUNTED)
+def _work_and_fleet_then(
+    duty: Spans, first: int, k: int, busy: Spans, begin: int, q: int, rates: Rates, at_s: float, horizon_s: float, out: NDArray[np.float32], c: int
+) -> int:  # fmt: skip
+    """What share of its time on duty around that moment the driver was busy on some days; the fleet's shares on these, and on duty on all of them."""
+    total, days = 0.0, 0
+    for day in range(1, PAST_DAYS + 1):
+        past_s = at_s + horizon_s - day * DAY_S
+        share = _mean(rates.duty, rates, past_s - NEAR_S, past_s + NEAR_S)
+        if past_s + NEAR_S <= at_s and not np.isnan(share):
+            total, days = total + share, days + 1
+    out[c] = total / days if days else np.nan
+    c += 1
+    for day in NAMED_DAYS:
+        past_s = at_s + horizon_s - day * DAY_S
+        from_s, until_s = past_s - NEAR_S, past_s + NEAR_S
+        on_s = _spent_s(duty, first, k, from_s, until_s) if until_s <= at_s else 0.0
+        out[c] = _spent_s(busy, begin, q, from_s, until_s) / on_s if on_s > 0 else np.nan
+        c += 1
+    for day in (1, 7):
+        past_s = at_s + horizon_s - day * DAY_S
+        is_past = past_s + NEAR_S <= at_s
+        out[c] = _mean(rates.duty, rates, past_s - NEAR_S, past_s + NEAR_S) if is_past else np.nan
+        out[c + 1] = _mean(rates.busy, rates, past_s - NEAR_S, past_s + NEAR_S) if is_past else np.nan
+        c += 2
+    return c
 
 
 @njit(cache=True, nogil=True)
 def features(
     driver: NDArray[np.int64], at_s: Floats, horizon_s: Floats, duties: Spans, busies: Spans, fleet: Rates, zone_s: float,
     out: NDArray[np.float32],
-) -> None:  # fmt: skip
-    """Fills `out`, float32[n, columns of `geo.availability.NAMES`]."""
+) -> int:  # fmt: skip
+    """Fills `out`, float32[n, columns of `geo.availability.NAMES`]; returns the first index of a driver that there is not, or -1.
+
+    What depends on no horizon is taken from the row before where that is of the same driver and moment.
+    """
     duty, busy, rates = borrowed(duties), borrowed(busies), borrowed(fleet)
+    course, weights = np.empty((PAST_DAYS + 1) * HALF_HOURS, np.uint8), np.empty((PAST_DAYS + 1, KINDS))
+    sums, c = np.empty((KINDS, 2)), 0
     for i in range(len(driver)):
+        if not 0 <= driver[i] < min(len(duty.offsets), len(busy.offsets)) - 1:
+            return i
         first, end = duty.offsets[driver[i]], duty.offsets[driver[i] + 1]
         begin, stop = busy.offsets[driver[i]], busy.offsets[driver[i] + 1]
         k, q = _newest(duty.begin_s, first, end, at_s[i]), _newest(busy.begin_s, begin, stop, at_s[i])
         row = out[i]
-        c = _duty_features(duty, first, k, at_s[i], zone_s, row)
-        c = _shift_features(duty, first, k, at_s[i], zone_s, row, c)
-        for hours in SHARE_HOURS:
-            row[c] = _spent_s(duty, first, k, at_s[i] - hours * HOUR_S, at_s[i]) / (hours * HOUR_S)
-            c += 1
-        c = _busy_features(duty, first, k, busy, begin, q, at_s[i], row, c)
-        c = _place_features(duty, first, k, busy, begin, q, at_s[i], row, c)
-        c = _horizon_features(duty, first, k, busy, begin, q, rates, at_s[i], horizon_s[i], zone_s, row, c)
-        for day in (1, 2, 7):
-            row[c] = _to_change(duty, first, k, at_s[i] + horizon_s[i] - day * DAY_S, at_s[i])
-            c += 1
-        for sums in (rates.duty, rates.busy):
-            row[c] = _mean(sums, rates, at_s[i] - 2 * NEAR_S, at_s[i])
-            row[c + 1] = row[c] - _mean(sums, rates, at_s[i] - 4 * NEAR_S, at_s[i] - 2 * NEAR_S)
+        if i > 0 and driver[i] == driver[i - 1] and at_s[i] == at_s[i - 1]:
+            row[:c] = out[i - 1, :c]
+        else:
+            c = _duty_features(duty, first, k, at_s[i], zone_s, row)
+            c = _busy_features(duty, first, k, busy, begin, q, at_s[i], row, c)
+            c = _place_features(duty, first, k, busy, begin, q, at_s[i], row, c)
+            c = _fleet_features(rates, at_s[i], row, c)
+            if k >= first:
+                _draw_course(duty, first, k, at_s[i], course)
+                _weigh_days(duty, first, k, at_s[i], course, weights, row, c)
+            else:
+                weights[:] = 0.0
+                row[c : c + 2] = np.nan
             c += 2
+        then_s = at_s[i] + horizon_s[i]
+        row[c], row[c + 1] = horizon_s[i] / MINUTE_S, _hour_of_day(then_s, zone_s)
+        row[c + 2] = np.mod(np.floor((then_s + zone_s) / DAY_S) + 3.0, 7.0)
+        row[c + 3], row[c + 4] = (
+            _ended_shares(duty, first, k, at_s[i], horizon_s[i]) if k >= first else (np.nan, np.nan)
+        )
+        d = _then_features(duty, first, k, weights, sums, at_s[i], horizon_s[i], row, c + 5)
+        _work_and_fleet_then(duty, first, k, busy, begin, q, rates, at_s[i], horizon_s[i], row, d)
+    return -1
+
+
+class Trees(NamedTuple):
+    """Nodes of trees: see `geo.availability.Trees`."""
+
+    roots: NDArray[np.int32]
+    depth: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float32]
+    to_left: NDArray[np.bool_]
+    left: NDArray[np.int32]
+    value: Floats
+
+
+@njit(cache=True, nogil=True, inline="always", **UNCOUNTED)
+def _beneath(row: NDArray[np.float32], trees: Trees, node: int) -> int:
+    """Where the row goes from a node; from a leaf to itself. Without a branch: which way is as good as random, and a guess that fails costs more than the way."""
+    found = row[trees.feature[node]]
+    is_left = (found <= trees.threshold[node]) | (trees.to_left[node] & (found != found))  # noqa: PLR0124 - NaN
+    return np.int32(trees.left[node] + np.int32(not is_left))
 
 
 @njit(cache=True, nogil=True)
-def scores(
-    rows: NDArray[np.float32], roots: NDArray[np.int32], feature: NDArray[np.int32], threshold: Floats,
-    left: NDArray[np.int32], right: NDArray[np.int32], to_left: NDArray[np.bool_], value: Floats, out: Floats,
-) -> None:  # fmt: skip
+def scores(rows: NDArray[np.float32], forest: Trees, out: Floats) -> None:
     """Fills `out`, float64[n], with the sum of the leaves that each row reaches.
 
-    Trees are the outer loop, so that one tree stays in the cache for all rows; each row still adds its trees in their order, which makes the
-    sums the same to the last bit as tree after tree for one row.
+    Four trees are walked at a time, because each step waits for the memory of the one before; their leaves are added in the order of the trees,
+    which makes the sums the same to the last bit as tree after tree.
     """
-    out[:] = 0.0
-    for root in roots:
-        for i in range(len(rows)):
-            node = root
-            while feature[node] >= 0:
-                found = rows[i, feature[node]]
-                is_left = to_left[node] if np.isnan(found) else found <= threshold[node]
-                node = left[node] if is_left else right[node]
-            out[i] += value[node]
+    trees = borrowed(forest)
+    roots, depth, value = trees.roots, trees.depth, trees.value
+    fours = len(roots) // 4 * 4
+    for i in range(len(rows)):
+        row, total = rows[i], 0.0
+        for t in range(0, fours, 4):
+            a, b, c, d = roots[t], roots[t + 1], roots[t + 2], roots[t + 3]
+            for _ in range(max(depth[t], depth[t + 1], depth[t + 2], depth[t + 3])):
+                a, b = _beneath(row, trees, a), _beneath(row, trees, b)
+                c, d = _beneath(row, trees, c), _beneath(row, trees, d)
+            total = total + value[a] + value[b] + value[c] + value[d]
+        for t in range(fours, len(roots)):
+            a = roots[t]
+            for _ in range(depth[t]):
+                a = _beneath(row, trees, a)
+            total += value[a]
+        out[i] = total
+
+
+@njit(cache=True, nogil=True)
+def calibrated(score: Floats, horizon_min: Floats, known_min: Floats, weights: Floats, out: Floats) -> None:
+    """Fills `out`, float64[n], with the probabilities that calibrated log odds say: see `geo.availability.calibrated`."""
+    last = len(known_min) - 1
+    for i in range(len(score)):
+        at = min(max(horizon_min[i], known_min[0]), known_min[last])
+        k = min(max(_newest(known_min, 0, last + 1, at), 0), max(last - 1, 0))
+        upper = min(k + 1, last)
+        share = np.log(at / known_min[k]) / np.log(known_min[upper] / known_min[k]) if upper > k else 0.0
+        a, b, c = (1 - share) * weights[k] + share * weights[upper]
+        # ln p and ln(1 - p) of the log odds, exact at both ends
+        p, rest = -np.log1p(np.exp(-score[i])), -np.log1p(np.exp(score[i]))
+        out[i] = 1.0 / (1.0 + np.exp(-(a * p - b * rest + c)))
