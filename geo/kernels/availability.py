@@ -351,7 +351,7 @@ class Trees(NamedTuple):
 
 
 @njit(cache=True, nogil=True, inline="always", **UNCOUNTED)
-def _beneath(row: NDArray[np.float32], trees: Trees, node: int) -> int:
+def _beneath(row: NDArray[np.float32], trees: Trees, node: int | np.int32) -> np.int32:
     """Where the row goes from a node; from a leaf to itself. Without a branch: which way is as good as random, and a guess that fails costs more than the way."""
     found = row[trees.feature[node]]
     is_left = (found <= trees.threshold[node]) | (trees.to_left[node] & (found != found))  # noqa: PLR0124 - NaN

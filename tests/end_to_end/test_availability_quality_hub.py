@@ -96,7 +96,7 @@ async def test_predictions_are_judged_and_told_once_through_a_restart(
         metrics = (await first.get("/metrics")).text
         assert "haulcast_availability_degraded 2.0" in metrics
         assert 'haulcast_availability_on_duty_accuracy{horizon_s="900"} 0.6' in metrics
-        first.hub._monitoring.on_forecast(FLEET, recorded(time.time()))
+        first.hub._availability.monitoring.on_forecast(FLEET, recorded(time.time()))
     async with (second := _Seen(database_url)).hub.running():
 
         async def restored() -> object:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.availability import features
+from geo.availability import features, free_by_route
 from haulcast.availability.forecast import (
     FLEET,
     HORIZONS_S,
@@ -31,14 +31,8 @@ AT_ONCE: Final = 1_000
 """Drivers whose features are in memory at a time, some 4 MB."""
 STATE_LASTS_S: Final = 2 * 3_600.0
 """The mean time for which the state now says more than the hour of the week, where nothing was learned."""
-SPREAD_S: Final = 120.0
-SPREAD_SHARE: Final = 0.15
-"""How uncertain the end of a route is: so much, and so much of what is left of it, as a standard deviation; before it is learned."""
-STAYS_FREE_S: Final = 3_600.0
-"""The mean time for which who has just ended a route is likelier free than anybody on duty."""
 LIMIT_S: Final = 1_800.0
 """After a limit of hours of service the chance goes to nothing within so long."""
-_LOGISTIC: Final = np.sqrt(3.0) / np.pi
 
 
 class Probabilities(Protocol):
@@ -166,23 +160,10 @@ def _by_routes(drivers: Drivers, said: _Said) -> _Said:
     own = np.flatnonzero(~np.isnan(drivers.done_s) & (drivers.state == State.BUSY))
     if not len(own):
         return said
-    left_s = np.maximum(drivers.done_s[own] - drivers.at_s, 0.0)[:, None]
-    scale_s = _LOGISTIC * drivers.spread * (SPREAD_S + SPREAD_SHARE * left_s)
-
-    def by(horizon_s: Floats) -> Floats:
-        return np.asarray(1.0 / (1.0 + np.exp(np.clip((left_s - horizon_s) / scale_s, -50.0, 50.0))))
-
-    begin = by(np.zeros(1))
-    p_done = np.clip((by(HORIZONS_S) - begin) / (1.0 - begin), 0.0, 1.0)  # it is not done now
     p_on, p_free, basis = said.p_on.copy(), said.p_free.copy(), said.basis.copy()
-    on = np.where(
-        np.isnan(p_on[own]), 1.0, p_on[own]
-    )  # of whose fleet nothing is known it is the route alone
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.nan_to_num(p_free[own] / p_on[own], nan=1.0, posinf=1.0)
-    lately = np.exp(-np.maximum(HORIZONS_S - left_s, 0.0) / STAYS_FREE_S)
-    p_on[own] = 1.0 - p_done + p_done * on
-    p_free[own] = p_done * on * (share + (1.0 - share) * lately)
+    p_on[own], p_free[own] = free_by_route(
+        drivers.done_s[own] - drivers.at_s, HORIZONS_S, said.p_on[own], said.p_free[own], drivers.spread
+    )
     basis[own] = ROUTE
     return _Said(p_on, p_free, basis)
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from haulcast.availability.forecasting import SPREAD_S, SPREAD_SHARE
+from geo.availability import ROUTE_SPREAD_S, ROUTE_SPREAD_SHARE
 from haulcast.routes.route import Route
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class RouteEnds:
         ends: the rows that drive a route now, and when each will be done (`RouteWatch.ends`).
 
     Attributes:
-        spread: how much further off ends are than `SPREAD_S` and `SPREAD_SHARE` say, as a factor.
+        spread: how much further off ends are than `ROUTE_SPREAD_S` and `ROUTE_SPREAD_SHARE` say, as a factor.
     """
 
     def __init__(self, ends: Ends) -> None:
@@ -97,7 +97,7 @@ class RouteEnds:
         self._newest = now
 
     def _learn_one(self, left_s: float, late_s: float) -> None:
-        self._errors += (late_s / (SPREAD_S + SPREAD_SHARE * left_s)) ** 2
+        self._errors += (late_s / (ROUTE_SPREAD_S + ROUTE_SPREAD_SHARE * left_s)) ** 2
         self._count += 1.0
         if self._count > 50 * PRIOR:  # what was long ago counts less and less
             self._errors, self._count = self._errors / 2, self._count / 2
